@@ -1,0 +1,151 @@
+"""A workspace: a git and DVC repo with `data/` and `models/` specs, made by `expunge init`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from expunge.errors import TerminalError
+from expunge.keys import KeyRing
+from expunge.settings import Settings, load_settings
+from expunge.specs import (
+    DatasetSpec,
+    ModelSpec,
+    checked_name,
+    load_dataset_spec,
+    load_model_spec,
+)
+
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+_IGNORED = "/.expunge/\n"
+IDENTITY = ("expunge", "expunge@localhost")
+
+
+def quiet_environment() -> None:
+    """Switch off telemetry, and pickle, of everything that this process starts or imports."""
+    os.environ.update(_QUIET)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Folders, specs, settings and keys of one workspace."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> Workspace:
+        """The workspace at `root`; an error where there is none."""
+        quiet_environment()
+        root = root.resolve()
+        if not (root / ".expunge").is_dir() or not (root / ".dvc").is_dir():
+            raise TerminalError(
+                f"{root} is not an expunge workspace.",
+                fix="cd into one, pass --workspace DIR, or make one: expunge init DIR",
+            )
+        return cls(root)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Environment, `expunge.toml`, defaults."""
+        return load_settings(self.root)
+
+    @property
+    def keys(self) -> KeyRing:
+        """The key files."""
+        return KeyRing(self.settings.keys)
+
+    def state(self, *parts: str) -> Path:
+        """A folder of the private state, made if absent: staging, sealed, scratch, jobs."""
+        folder = self.settings.state.joinpath(*parts)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+    def dataset(self, name: str) -> DatasetSpec:
+        """Spec of dataset `name`."""
+        return load_dataset_spec(self.root / "data" / f"{checked_name(name, 'dataset')}.yaml")
+
+    def model(self, name: str) -> ModelSpec:
+        """Spec of governed model `name`."""
+        return load_model_spec(self.root / "models" / f"{checked_name(name, 'model')}.yaml")
+
+    def datasets(self) -> tuple[DatasetSpec, ...]:
+        """Every dataset spec, by name."""
+        return tuple(load_dataset_spec(path) for path in sorted(self.root.glob("data/*.yaml")))
+
+    def models(self, dataset: str | None = None) -> tuple[ModelSpec, ...]:
+        """Every governed model's spec, by name; of one dataset where given."""
+        specs = (load_model_spec(path) for path in sorted(self.root.glob("models/*.yaml")))
+        return tuple(spec for spec in specs if dataset in (None, spec.dataset))
+
+
+def reference_folder() -> Path:
+    """Folder that holds the reference `data/` and `models/`: in the wheel, or the checkout."""
+    package = Path(__file__).resolve().parent
+    packed = package / "_reference"
+    return packed if packed.is_dir() else package.parent
+
+
+def init_workspace(root: Path) -> Workspace:
+    """Make a workspace of the reference specs at `root`: git, DVC, a local remote.
+
+    Idempotent: what is already there stays. A folder with other content is refused.
+    """
+    quiet_environment()
+    root = root.resolve()
+    if root.exists() and any(root.iterdir()) and not (root / ".git").exists():
+        raise TerminalError(
+            f"{root} is neither empty nor a git repository.",
+            fix="give an empty or absent folder, or `git init` it first",
+        )
+    (root / ".expunge").mkdir(parents=True, exist_ok=True, mode=0o700)
+    _copy_reference(root)
+    git = ("git", "-C", str(root))
+    if not (root / ".git").exists():
+        subprocess.run([*git, "init", "--quiet", "-b", "main"], check=True)
+    if not (root / ".dvc").is_dir():
+        _init_dvc(root)
+    ignore = root / ".gitignore"
+    if _IGNORED not in (ignore.read_text() if ignore.exists() else ""):
+        with ignore.open("a") as file:
+            file.write(_IGNORED)
+    paths = [".gitignore", ".dvc/config", ".dvc/.gitignore", ".dvcignore", "data", "models"]
+    subprocess.run([*git, "add", "--", *paths], check=True)
+    if subprocess.run([*git, "diff", "--cached", "--quiet", "--", *paths]).returncode:  # noqa: PLW1510
+        name, email = IDENTITY
+        who = ["-c", f"user.name={name}", "-c", f"user.email={email}", "-c", "commit.gpgsign=false"]
+        message = "Set up the expunge workspace"
+        subprocess.run([*git, *who, "commit", "--quiet", "-m", message, "--", *paths], check=True)
+    return Workspace.open(root)
+
+
+def _copy_reference(root: Path) -> None:
+    source = reference_folder()
+    for folder, patterns in {"data": ("*.yaml",), "models": ("*.yaml", "*.py")}.items():
+        (root / folder).mkdir(exist_ok=True)
+        for pattern in patterns:
+            for file in (source / folder).glob(pattern):
+                if not (root / folder / file.name).exists():
+                    shutil.copyfile(file, root / folder / file.name)
+
+
+def _init_dvc(root: Path) -> None:
+    from dvc.repo import Repo
+
+    repo = Repo.init(str(root))
+    with repo.config.edit("repo") as config:
+        config["cache"] = {"type": "reflink,hardlink,copy"}
+        config["core"] = {"analytics": "false", "autostage": "false", "remote": "store"}
+        config["remote"] = {"store": {"url": str(root / ".expunge" / "remote")}}
+    repo.close()
