@@ -1,0 +1,129 @@
+"""Where a selection is cut: the K-th largest saliency, and the last place among tied elements.
+
+Non-negative float32 numbers order like their bit patterns, so three histogram passes (11 + 11 +
+10 bits) find the K-th largest of any number of tensors, without joining or sorting them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from expunge.errors import TerminalError
+from expunge.unlearning.parameters import CHUNK, spans
+from expunge.unlearning.philox import Indices, Stream
+
+Bits: TypeAlias = npt.NDArray[np.uint32]
+Scores: TypeAlias = Mapping[str, Bits]
+"""Bit patterns of saliencies by parameter, uint32 [elements]."""
+Elements: TypeAlias = Callable[[], Iterator[tuple[str, Indices]]]
+"""Gives, each time it is called, the same elements in chunks of one parameter's indices."""
+
+_DIGITS = ((21, 11), (10, 11), (0, 10))
+_INFINITE = 0x7F800000 >> 21
+_HASH_BINS, _HASH_SHIFT = 1 << 16, np.uint64(48)
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where one element stands among tied ones: by hash, then name and index."""
+
+    hash: int
+    name: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """In are all elements above `bits`, and those at `bits` that stand no later than `last`.
+
+    `ties` elements were at `bits` where the hash had to choose among them; else it is 0.
+    """
+
+    bits: int
+    last: Place | None
+    ties: int
+
+
+def cut_after(scores: Scores, k: int, stream: Stream) -> Cut:
+    """The cut that keeps exactly the `k` largest of all elements of `scores`."""
+    found, places, tied = 0, k, 0
+    for shift, width in _DIGITS:
+        counts = _histogram(scores, found, shift, width)
+        above = np.cumsum(counts[::-1])
+        rank = int(np.searchsorted(above, places))
+        places -= int(above[rank - 1]) if rank else 0
+        digit = counts.size - 1 - rank
+        found, tied = found << width | digit, int(counts[digit])
+    if places == tied:
+        return Cut(found, None, 0)
+    return Cut(found, last_place(lambda: _at(scores, found), places, stream), tied)
+
+
+def last_place(elements: Elements, count: int, stream: Stream) -> Place:
+    """The `count`-th of the elements in order of hash, name and index.
+
+    One pass counts hashes by their first 16 bits, a second collects those of the bin in question
+    (a 65,536th of all).
+    """
+    counts = np.zeros(_HASH_BINS, dtype=np.int64)
+    for name, indices in elements():
+        bins = (stream.hashes(name, indices) >> _HASH_SHIFT).astype(np.int64)
+        counts += np.bincount(bins, minlength=_HASH_BINS)
+    below = np.cumsum(counts)
+    wanted = int(np.searchsorted(below, count))
+    before = int(below[wanted - 1]) if wanted else 0
+    near = [
+        Place(int(value), name, int(index))
+        for name, indices in elements()
+        for value, index in _in_bin(stream.hashes(name, indices), indices, wanted)
+    ]
+    return sorted(near)[count - before - 1]
+
+
+def everything(sizes: Mapping[str, int]) -> Elements:
+    """Every element of parameters of these sizes."""
+
+    def elements() -> Iterator[tuple[str, Indices]]:
+        for name, size in sizes.items():
+            for start, stop in spans(size):
+                yield name, np.arange(start, stop)
+
+    return elements
+
+
+def _in_bin(
+    hashes: npt.NDArray[np.uint64], indices: Indices, wanted: int
+) -> Iterator[tuple[np.uint64, np.int64]]:
+    here = (hashes >> _HASH_SHIFT) == np.uint64(wanted)
+    return zip(hashes[here], indices[here], strict=True)
+
+
+def _at(scores: Scores, bits: int) -> Iterator[tuple[str, Indices]]:
+    for name, values in scores.items():
+        for start, stop in spans(values.size):
+            found = np.flatnonzero(values[start:stop] == bits)
+            if found.size:
+                yield name, found + start
+
+
+def _histogram(scores: Scores, prefix: int, shift: int, width: int) -> npt.NDArray[np.int64]:
+    """Counts of the next `width` bits of the elements whose bits before them are `prefix`."""
+    counts = np.zeros(1 << width, dtype=np.int64)
+    for name, values in scores.items():
+        for start, stop in spans(values.size, CHUNK):
+            bits = values[start:stop]
+            if shift + width < 32:
+                bits = bits[bits >> (shift + width) == prefix] & ((1 << shift + width) - 1)
+            found = np.bincount((bits >> shift).astype(np.int64), minlength=1 << width)
+            if shift + width == 32 and found[_INFINITE:].any():
+                raise TerminalError(
+                    f"A saliency of parameter {name!r} is negative, NaN or infinite.",
+                    fix="rank numbers that are finite and not below 0",
+                )
+            counts += found
+    return counts
