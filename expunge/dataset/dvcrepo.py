@@ -1,0 +1,221 @@
+"""DVC from Python, as far as dataset versions need it.
+
+What always holds: DVC's own locks are taken, a lock file that a killed process left half written
+is mended, DVC stays silent, and what it reports as an error, or only logs, becomes one of ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from expunge.errors import ExpungeError, TerminalError, TransientError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_TEMPORARY = re.compile(r"\.[A-Za-z0-9_-]{22}\.tmp")
+_LOGGERS = ("dvc", "dvc_data", "dvc_objects")
+
+
+class DiskFullError(TransientError):
+    """No room was left for a dataset version."""
+
+
+class StoreUnreachableError(TransientError):
+    """DVC's cache or remote did not take or give what was asked."""
+
+
+class RemoteMissingError(TerminalError):
+    """The workspace has no DVC remote that can be used."""
+
+
+class VersionMissingError(TerminalError):
+    """A dataset version, or part of it, is neither in the cache nor on the remote."""
+
+
+@contextmanager
+def open_dvc(root: Path) -> Iterator[Any]:
+    """The DVC repo at `root`, waiting for its lock where another process holds it."""
+    from dvc.repo import Repo
+
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        with Repo(str(root), _wait_for_lock=True) as repo:
+            _mend_rwlock(repo)
+            yield repo
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def translated(doing: str, left: str) -> Iterator[None]:
+    """Turn what DVC, its storage clients or the disk raise into our errors."""
+    from dvc.config import ConfigError
+
+    try:
+        yield
+    except ExpungeError:
+        raise
+    except ConfigError as error:  # covers a remote that is not there at all
+        raise RemoteMissingError(
+            f"{doing} failed: {_said(error)}", left=left,
+            fix="dvc remote add --default store URL, then run again",
+        ) from error  # fmt: skip
+    except Exception as error:  # storage clients raise what they like
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise DiskFullError(
+                f"{doing} failed: the disk is full.", left=left,
+                fix="free some space (`expunge doctor` shows how much there is), then run again",
+            ) from error  # fmt: skip
+        raise StoreUnreachableError(
+            f"{doing} failed: {_said(error)}", left=left,
+            fix="check the disk and the DVC remote (`expunge doctor`), then run again",
+        ) from error  # fmt: skip
+
+
+def add(repo: Any, folder: Path) -> dict[str, str]:
+    """`dvc add` a folder; the md5 of each file by its path in the folder.
+
+    DVC only logs a file that its cache could not take, so the cache is asked afterwards.
+    """
+    (stage,) = repo.add([str(folder)])
+    files = _files(stage.outs[0].obj)
+    lost = set(files.values()) - set(repo.cache.local.oids_exist(list(set(files.values()))))
+    if lost:
+        raise StoreUnreachableError(
+            f"DVC's cache did not take {len(lost)} of {len(files)} files of {folder.name}.",
+            left="The files are in place, not committed; the same run again resumes.",
+            fix="check free space and permissions of the DVC cache, then run again",
+        )
+    return files
+
+
+def push(repo: Any, pointer: Path, md5: str, fresh: Collection[str]) -> None:
+    """`dvc push` what `pointer` names to the default remote, and see that it arrived.
+
+    `fresh`: md5 of the files that the remote may not have had. DVC trusts its own index of the
+    remote, which is wrong once objects were deleted there, so these are asked for.
+    """
+    repo.push(targets=[str(pointer)])
+    wanted = {md5, *fresh}
+    remote = repo.cloud.get_remote_odb()
+    if not wanted - set(remote.oids_exist(list(wanted))):
+        return
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.transfer import transfer
+
+    local = repo.cache.local
+    transfer(local, remote, {HashInfo("md5", md5)}, cache_odb=local, shallow=False)
+    lost = wanted - set(remote.oids_exist(list(wanted)))
+    if lost:
+        raise StoreUnreachableError(
+            f"The DVC remote lacks {len(lost)} of {len(wanted)} new objects after the push.",
+            left="The files are in place and in the cache, not committed.",
+            fix="check the DVC remote (`expunge doctor`), then run again",
+        )
+
+
+def files_of(repo: Any, md5: str) -> dict[str, str]:
+    """The md5 of each file of a version by its path, from the cache or else the remote."""
+    return _files(_tree(repo, md5))
+
+
+def fetch(repo: Any, md5: str, files: Collection[str]) -> None:
+    """Bring objects of version `md5` into the cache where they are not yet."""
+    _pull(repo, md5, set(files))
+
+
+def materialise(repo: Any, md5: str, folder: Path) -> None:
+    """Make `folder` hold version `md5`, and nothing else."""
+    from dvc.fs import localfs
+    from dvc.repo import lock_repo
+    from dvc_data.hashfile.checkout import checkout
+
+    with lock_repo(repo):
+        tree = _tree(repo, md5)
+        _pull(repo, md5, set(_files(tree).values()))
+        checkout(str(folder), localfs, tree, repo.cache.local, force=True, state=repo.state)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files of a DVC that was killed while it linked files of `folder`."""
+    for place in (folder, folder.parent):
+        for path in place.glob(".*.tmp"):
+            if _TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
+def cached(repo: Any, oid: str) -> Path:
+    """Where the local cache keeps an object."""
+    return Path(repo.cache.local.oid_to_path(oid))
+
+
+def _tree(repo: Any, md5: str) -> Any:
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+    from dvc_objects.errors import ObjectFormatError
+
+    with suppress(FileNotFoundError, ObjectFormatError):
+        return Tree.load(repo.cache.local, HashInfo("md5", md5))
+    _pull(repo, md5, {md5})
+    return Tree.load(repo.cache.local, HashInfo("md5", md5))
+
+
+def _pull(repo: Any, md5: str, wanted: set[str]) -> None:
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.transfer import transfer
+
+    local = repo.cache.local
+    absent = wanted - set(local.oids_exist(list(wanted)))
+    if not absent:
+        return
+    remote = repo.cloud.get_remote_odb()
+    there = set(remote.oids_exist(list(absent)))
+    if absent - there:
+        raise VersionMissingError(
+            f"Version {md5} cannot be restored: {len(absent - there)} of {len(wanted)} objects are "
+            "neither in the cache nor on the DVC remote.",
+            fix="a purged version is gone for good; otherwise check that `dvc remote list` names "
+            "the remote which it was pushed to",
+        )
+    failed = transfer(remote, local, {HashInfo("md5", oid) for oid in there}, cache_odb=local)[1]
+    if failed:
+        raise StoreUnreachableError(
+            f"The DVC remote did not give {len(failed)} objects of version {md5}.",
+            fix="check the DVC remote (`expunge doctor`), then run again",
+        )
+
+
+def _files(tree: Any) -> dict[str, str]:
+    return {"/".join(key): oid.value for key, _, oid in tree}
+
+
+def _mend_rwlock(repo: Any) -> None:
+    """Remove the lock list that a killed process left half written: DVC itself never does.
+
+    Entries of dead processes in a list that can be read are released by DVC.
+    """
+    from dvc.lock import make_lock
+
+    path = Path(repo.tmp_dir) / "rwlock"
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    with make_lock(f"{path}.lock", tmp_dir=repo.tmp_dir, hardlink_lock=hardlink):
+        try:
+            json.loads(path.read_text())
+        except FileNotFoundError:
+            return
+        except ValueError:
+            path.unlink()
+
+
+def _said(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
