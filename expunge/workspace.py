@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -29,7 +30,8 @@ _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-_IGNORED = "/.expunge/\n"
+_IGNORED = "/.expunge/"
+_SKELETON = (".gitignore", ".dvc/config", ".dvc/.gitignore", ".dvcignore")
 IDENTITY = ("expunge", "expunge@localhost")
 
 
@@ -104,48 +106,79 @@ def init_workspace(root: Path) -> Workspace:
     """
     quiet_environment()
     root = root.resolve()
-    if root.exists() and any(root.iterdir()) and not (root / ".git").exists():
+    begun = (root / ".git").exists() or (root / ".expunge").is_dir()
+    if root.exists() and not begun and any(root.iterdir()):
         raise TerminalError(
             f"{root} is neither empty nor a git repository.",
             fix="give an empty or absent folder, or `git init` it first",
         )
     (root / ".expunge").mkdir(parents=True, exist_ok=True, mode=0o700)
-    _copy_reference(root)
-    git = ("git", "-C", str(root))
     if not (root / ".git").exists():
-        subprocess.run([*git, "init", "--quiet", "-b", "main"], check=True)
+        _git(root, "init", "--quiet", "-b", "main")
     if not (root / ".dvc").is_dir():
         _init_dvc(root)
-    ignore = root / ".gitignore"
-    if _IGNORED not in (ignore.read_text() if ignore.exists() else ""):
-        with ignore.open("a") as file:
-            file.write(_IGNORED)
-    paths = [".gitignore", ".dvc/config", ".dvc/.gitignore", ".dvcignore", "data", "models"]
-    subprocess.run([*git, "add", "--", *paths], check=True)
-    if subprocess.run([*git, "diff", "--cached", "--quiet", "--", *paths]).returncode:  # noqa: PLW1510
+    ours = [*_SKELETON, *_copy_reference(root)]
+    _ignore_private(root)
+    # Only what history lacks: a spec that the user has edited since is the user's to commit.
+    new = [path for path in ours if not _is_committed(root, path) and (root / path).exists()]
+    if new:
         name, email = IDENTITY
         who = ["-c", f"user.name={name}", "-c", f"user.email={email}", "-c", "commit.gpgsign=false"]
+        _git(root, "add", "--", *new)
         message = "Set up the expunge workspace"
-        subprocess.run([*git, *who, "commit", "--quiet", "-m", message, "--", *paths], check=True)
+        _git(root, *who, "commit", "--quiet", "--no-verify", "-m", message, "--", *new)
     return Workspace.open(root)
 
 
-def _copy_reference(root: Path) -> None:
-    source = reference_folder()
+def _git(root: Path, *args: str) -> None:
+    """Run git with no hook of the user's, who may have templates of them."""
+    command = ["git", "-C", str(root), "-c", "core.hooksPath=/dev/null", *args]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise TerminalError(
+            f"git could not set up {root}: {said}",
+            left="Files made so far are kept; the same command goes on from there.",
+            fix="mend what git says, then run `expunge init` again",
+        )
+
+
+def _is_committed(root: Path, path: str) -> bool:
+    command = ["git", "-C", str(root), "cat-file", "-e", f"HEAD:{path}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _ignore_private(root: Path) -> None:
+    """Keep `.expunge/` out of git: ledger, keys and row data live there."""
+    ignore = root / ".gitignore"
+    text = ignore.read_text() if ignore.exists() else ""
+    if _IGNORED not in text.splitlines():
+        joint = "\n" if text and not text.endswith("\n") else ""
+        ignore.write_text(f"{text}{joint}{_IGNORED}\n")
+
+
+def _copy_reference(root: Path) -> list[str]:
+    """Copy the reference specs that are absent; the paths of all of them."""
+    source, names = reference_folder(), []
     for folder, patterns in {"data": ("*.yaml",), "models": ("*.yaml", "*.py")}.items():
         (root / folder).mkdir(exist_ok=True)
-        for pattern in patterns:
-            for file in (source / folder).glob(pattern):
-                if not (root / folder / file.name).exists():
-                    shutil.copyfile(file, root / folder / file.name)
+        files = [file for pattern in patterns for file in sorted((source / folder).glob(pattern))]
+        for file in files:
+            names.append(f"{folder}/{file.name}")
+            if not (root / folder / file.name).exists():
+                shutil.copyfile(file, root / folder / file.name)
+    return names
 
 
 def _init_dvc(root: Path) -> None:
+    from dvc.config_schema import RelPath
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.WARNING)  # it explains git to people otherwise
     repo = Repo.init(str(root))
     with repo.config.edit("repo") as config:
         config["cache"] = {"type": "reflink,hardlink,copy"}
         config["core"] = {"analytics": "false", "autostage": "false", "remote": "store"}
-        config["remote"] = {"store": {"url": str(root / ".expunge" / "remote")}}
+        # Relative to .dvc/, so that a workspace can be moved.
+        config["remote"] = {"store": {"url": RelPath(root / ".expunge" / "remote")}}
     repo.close()
