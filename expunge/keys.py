@@ -47,6 +47,30 @@ class ReferenceKey:
 
 
 @dataclass(frozen=True)
+class DataKey:
+    """One data key, read once: for sealing many small records."""
+
+    name: str
+    cipher: AESGCM = field(repr=False)
+
+    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+        """Encrypt (AES-256-GCM, random nonce first, `context` bound)."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self.cipher.encrypt(nonce, plaintext, context)
+
+    def unseal(self, sealed: bytes, *, context: bytes) -> bytes:
+        """Decrypt what `seal` made with the same key and context."""
+        try:
+            return self.cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
+        except InvalidTag:
+            raise TerminalError(
+                f"What was sealed under data key {self.name!r} does not decrypt: it was altered, "
+                "or belongs to another record.",
+                fix="restore the file or the ledger row from a backup of the same day",
+            ) from None
+
+
+@dataclass(frozen=True)
 class KeyRing:
     """The keys of one workspace, in one folder of mode 0700."""
 
@@ -73,23 +97,17 @@ class KeyRing:
         key_id = f"reference-{stamp}-{secrets.token_hex(2)}"
         return ReferenceKey(key_id, self._read(key_id, create=True))
 
+    def data_key(self, name: str, *, create: bool = False) -> DataKey:
+        """Data key `name`, to seal and unseal with."""
+        return DataKey(name, AESGCM(self._read(f"data-{name}", create=create)))
+
     def seal(self, name: str, plaintext: bytes, *, context: bytes, create: bool = False) -> bytes:
         """Encrypt under data key `name` (AES-256-GCM, random nonce first, `context` bound)."""
-        nonce = os.urandom(_NONCE_BYTES)
-        key = AESGCM(self._read(f"data-{name}", create=create))
-        return nonce + key.encrypt(nonce, plaintext, context)
+        return self.data_key(name, create=create).seal(plaintext, context=context)
 
     def unseal(self, name: str, sealed: bytes, *, context: bytes) -> bytes:
         """Decrypt what `seal` made with the same name and context."""
-        key = AESGCM(self._read(f"data-{name}", create=False))
-        try:
-            return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
-        except InvalidTag:
-            raise TerminalError(
-                f"What was sealed under data key {name!r} does not decrypt: it was altered, "
-                "or belongs to another record.",
-                fix="restore the file or the ledger row from a backup of the same day",
-            ) from None
+        return self.data_key(name).unseal(sealed, context=context)
 
     def destroy(self, name: str) -> bool:
         """Overwrite and remove data key `name`; False where there was none."""

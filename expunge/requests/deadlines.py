@@ -1,0 +1,21 @@
+"""When a request is due, by calendar.
+
+GDPR art. 12(3): one month of receipt, two further months with notice to the person. A month
+that lacks the day ends on its last day (Regulation 1182/71, art. 3(2)(c)).
+CCPA, 11 CCR § 7021(b): 45 calendar days, at most 90 with notice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from dateutil.relativedelta import relativedelta
+
+from expunge.requests.values import Regulation
+
+
+def due_at(regulation: Regulation, received_at: datetime, extended: bool = False) -> datetime:
+    """The last moment to answer a request that was received at `received_at` (aware)."""
+    if regulation == "gdpr":
+        return received_at + relativedelta(months=3 if extended else 1)
+    return received_at + timedelta(days=90 if extended else 45)

@@ -1,0 +1,56 @@
+"""What can go wrong in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from expunge.errors import TerminalError, TransientError
+
+
+class LedgerUnavailableError(TransientError):
+    """The database cannot be reached, is busy for too long, or has no room."""
+
+
+class DatasetLockedError(TransientError):
+    """Another process is the one writer of this dataset."""
+
+
+class LockLostError(TransientError):
+    """The lock was taken over: this holder may not write any more."""
+
+
+class TransitionError(TerminalError):
+    """The record is in a state from which this step is not allowed."""
+
+
+class UnknownRecordError(TerminalError):
+    """There is no such request, batch, model version or effect."""
+
+
+class LedgerConflictError(TerminalError):
+    """The same key was recorded before, with other content."""
+
+
+class FilingError(TerminalError):
+    """An erasure request that cannot be filed as it stands."""
+
+
+class IntakeError(TerminalError):
+    """A file of requests that cannot be read at all."""
+
+
+def illegal(
+    noun: str, key: str, state: str, verb: str, allowed: Collection[str]
+) -> TransitionError:
+    """The error of a step that the record's state does not allow."""
+    return TransitionError(
+        f"{noun} {key} is {state}; {verb} is allowed only while it is {' or '.join(allowed)}.",
+        fix="expunge request show ID, or expunge status, tells what can be done next",
+    )
+
+
+def unknown(noun: str, key: str) -> UnknownRecordError:
+    """The error of a key that the ledger does not hold."""
+    return UnknownRecordError(
+        f"The ledger has no {noun} {key}.", fix="expunge status lists what it has"
+    )

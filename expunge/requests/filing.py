@@ -1,0 +1,213 @@
+"""Taking requests in: idempotent by source and external id, streamed in chunks.
+
+A filing that comes again is a no-op; one that comes with another payload is a conflict, told
+apart by a keyed digest, since a plain hash of an id can be guessed. Each chunk is one
+transaction, so a killed import goes on where it was by importing the same file again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from expunge.errors import TerminalError
+from expunge.keys import DataKey, ReferenceKey
+from expunge.requests import vault
+from expunge.requests.chunks import chunked
+from expunge.requests.deadlines import due_at
+from expunge.requests.errors import FilingError
+from expunge.requests.events import Draft, record
+from expunge.requests.schema import requests, targets
+from expunge.requests.schema import vault as vault_table
+from expunge.requests.values import REGULATIONS, Filed, Filing
+from expunge.specs import checked_name
+
+if TYPE_CHECKING:
+    from expunge.requests.store import Store
+
+CHUNK = 5_000
+_LONGEST = 1_000
+
+
+@dataclass
+class _Rows:
+    """What one chunk adds, by table."""
+
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    targets: list[dict[str, Any]] = field(default_factory=list)
+    vault: list[dict[str, Any]] = field(default_factory=list)
+    events: list[Draft] = field(default_factory=list)
+
+
+def file(store: Store, filings: Iterable[Filing]) -> Iterator[Filed]:
+    """File each, and yield what became of it once its chunk is committed."""
+    for chunk in chunked(filings, CHUNK):
+        for filing in chunk:
+            if problem := unfit(filing):
+                raise FilingError(
+                    f"A filing cannot be taken: {problem}.",
+                    left="Chunks that were reported as filed are filed; nothing of this one is.",
+                    fix="mend the filing, and file again: what is there already stays as it is",
+                )
+        yield from _file_chunk(store, chunk)
+
+
+def request_id(source: str, external_id: str) -> str:
+    """The id of a request, the same whenever it is filed."""
+    return "r-" + hashlib.sha256(f"{source}\0{external_id}".encode()).hexdigest()[:16]
+
+
+def unfit(filing: Filing) -> str | None:
+    """Why a filing cannot be taken, without its content; None if it can."""
+    for name in ("source", "external_id", "subject_id"):
+        if problem := _unfit_text(getattr(filing, name)):
+            return f"{name} {problem}"
+    if filing.regulation not in REGULATIONS:
+        return f"regulation is not one of {', '.join(REGULATIONS)}"
+    if not filing.datasets or len(set(filing.datasets)) != len(filing.datasets):
+        return "datasets is empty or names one twice"
+    try:
+        for dataset in filing.datasets:
+            checked_name(dataset, "dataset")
+    except (TerminalError, TypeError):
+        return "datasets has a name that no dataset can have"
+    return _unfit_time(filing.received_at)
+
+
+def _unfit_text(value: object) -> str | None:
+    if not isinstance(value, str):
+        return "is not a text"
+    if not value.strip():
+        return "is missing"
+    if "\0" in value:
+        return "has a NUL character"
+    if len(value) > _LONGEST:
+        return f"is longer than {_LONGEST} characters"
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "is not valid Unicode"
+    return None
+
+
+def _unfit_time(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        return "received_at has no time zone"
+    if not 1970 <= moment.year <= 9000:
+        return "received_at is out of range"
+    return None
+
+
+def _file_chunk(store: Store, chunk: list[Filing]) -> list[Filed]:
+    now = store.now()
+    reference = store.keys.reference()
+    known_keys = {key.key_id: key for key in (*store.keys.references(), reference)}
+    intake = store.keys.data_key(vault.intake_key(now), create=True)
+    ids = [request_id(filing.source, filing.external_id) for filing in chunk]
+    rows, filed = _Rows(), []
+    with store.write() as connection:
+        known = _known(connection, ids)
+        target_id = connection.execute(
+            select(func.coalesce(func.max(targets.c.id), 0))
+        ).scalar_one()
+        for filing, request in zip(chunk, ids, strict=True):
+            if request in known:
+                same = _same(known[request], filing, known_keys)
+                if not same:
+                    rows.events.append(Draft("conflict_refused", request))
+                filed.append(Filed(request, "duplicate" if same else "conflict"))
+                continue
+            added = _add(rows, filing, request, reference, now)
+            _add_targets(rows, filing, added, intake, target_id)
+            target_id += len(filing.datasets)
+            known[request] = (reference.key_id, added["payload_digest"])
+            filed.append(Filed(request, "accepted"))
+        _insert(connection, rows, now)
+    return filed
+
+
+def _known(connection: Connection, ids: list[str]) -> dict[str, tuple[str, str]]:
+    """Key id and payload digest of those that are filed."""
+    query = select(requests.c.id, requests.c.key_id, requests.c.payload_digest)
+    rows = connection.execute(query.where(requests.c.id.in_(set(ids))))
+    return {row.id: (row.key_id, row.payload_digest) for row in rows}
+
+
+def _same(stored: tuple[str, str], filing: Filing, keys: Mapping[str, ReferenceKey]) -> bool:
+    key_id, digest = stored
+    return key_id in keys and hmac.compare_digest(_payload_digest(filing, keys[key_id]), digest)
+
+
+def _payload_digest(filing: Filing, reference: ReferenceKey) -> str:
+    received = filing.received_at
+    payload = (
+        filing.source,
+        filing.external_id,
+        filing.subject_id,
+        filing.regulation,
+        "" if received is None else received.astimezone(UTC).isoformat(),
+        sorted(filing.datasets),
+    )
+    message = b"expunge filing\0" + json.dumps(payload).encode()
+    return hmac.digest(reference.secret, message, hashlib.sha256).hex()
+
+
+def _add(
+    rows: _Rows, filing: Filing, request: str, reference: ReferenceKey, now: datetime
+) -> dict[str, Any]:
+    received = filing.received_at or now
+    row = {
+        "id": request,
+        "source": filing.source,
+        "external_id": filing.external_id,
+        "subject_ref": reference.ref(filing.subject_id),
+        "key_id": reference.key_id,
+        "regulation": filing.regulation,
+        "received_at": received,
+        "due_at": due_at(filing.regulation, received),
+        "extended": False,
+        "state": "pending",
+        "reason": None,
+        "payload_digest": _payload_digest(filing, reference),
+    }
+    rows.requests.append(row)
+    rows.events.append(Draft("received", request, payload={"datasets": filing.datasets}))
+    return row
+
+
+def _add_targets(
+    rows: _Rows, filing: Filing, request: Mapping[str, Any], intake: DataKey, last_id: int
+) -> None:
+    subject = filing.subject_id.encode()
+    for number, dataset in enumerate(filing.datasets, start=last_id + 1):
+        rows.targets.append(
+            {
+                "id": number,
+                "request_id": request["id"],
+                "dataset": dataset,
+                "due_at": request["due_at"],
+                "state": "pending",
+                "rows": 0,
+                "confirmed": False,
+            }
+        )
+        sealed = intake.seal(subject, context=vault.context(request["id"], dataset))
+        rows.vault.append({"target_id": number, "key_name": intake.name, "sealed": sealed})
+
+
+def _insert(connection: Connection, rows: _Rows, now: datetime) -> None:
+    if rows.requests:
+        connection.execute(insert(requests), rows.requests)
+        connection.execute(insert(targets), rows.targets)
+        connection.execute(insert(vault_table), rows.vault)
+    record(connection, now, rows.events)

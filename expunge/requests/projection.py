@@ -1,0 +1,77 @@
+"""The state of a request, projected from the states of its targets.
+
+Open work comes first, in the order in which it needs someone; then how it ended.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from expunge.requests.chunks import chunked
+from expunge.requests.schema import requests, settlements, targets
+from expunge.requests.values import RequestState
+
+_ORDER: tuple[RequestState, ...] = (
+    "blocked",
+    "on_hold",
+    "claimed",
+    "pending",
+    "received",
+    "erased_model_pending",
+    "denied",
+    "cancelled",
+    "completed",
+    "already_erased",
+    "no_match",
+)
+
+
+def projected(states: Iterable[str]) -> RequestState:
+    """State of a request whose targets have these states (at least one)."""
+    present = set(states)
+    return next(state for state in _ORDER if state in present)
+
+
+def project(connection: Connection, request_ids: Collection[str]) -> None:
+    """Write the projected state of each request that has changed."""
+    for chunk in chunked(dict.fromkeys(request_ids)):
+        states: dict[str, set[str]] = defaultdict(set)
+        query = select(targets.c.request_id, targets.c.state)
+        for row in connection.execute(query.where(targets.c.request_id.in_(chunk))):
+            states[row.request_id].add(row.state)
+        before = connection.execute(
+            select(requests.c.id, requests.c.state).where(requests.c.id.in_(chunk))
+        )
+        changed = [
+            {"request": row.id, "state": projected(states[row.id])}
+            for row in before
+            if row.state != projected(states[row.id])
+        ]
+        if changed:
+            change = update(requests).where(requests.c.id == bindparam("request"))
+            connection.execute(change, changed)
+
+
+def complete_settled(connection: Connection, target_ids: Collection[int]) -> list[int]:
+    """Complete the targets whose settlements are all done, and return them."""
+    completed: list[int] = []
+    for chunk in chunked(target_ids):
+        unsettled = select(settlements.c.target_id).where(
+            settlements.c.target_id == targets.c.id,
+            settlements.c.state.in_(("pending", "held")),
+        )
+        done = connection.execute(
+            update(targets)
+            .where(
+                targets.c.id.in_(chunk),
+                targets.c.state == "erased_model_pending",
+                ~unsettled.exists(),
+            )
+            .values(state="completed")
+            .returning(targets.c.id)
+        )
+        completed += [row.id for row in done]
+    return completed

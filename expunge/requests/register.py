@@ -1,0 +1,149 @@
+"""The ledger's part for lineage: versions of datasets and models, debts, derived artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from expunge.requests import batches, derived, erasures, models, settling, versions
+from expunge.requests.store import Store
+from expunge.requests.values import (
+    DatasetVersion,
+    Decision,
+    Derived,
+    Fence,
+    ModelSight,
+    ModelVersion,
+)
+from expunge.requests.versions import Suppressed
+
+
+class Register:
+    """Versions, debts and derived artifacts; a part of `Ledger`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def record_ingest(
+        self,
+        fence: Fence,
+        *,
+        dataset: str,
+        md5: str,
+        commit: str,
+        ingest: int,
+        rows: int,
+        shards: int,
+    ) -> DatasetVersion:
+        """Record what an ingest published, once."""
+        batches.require_dataset(fence, dataset, "an ingest")
+        return versions.record_ingest(
+            self._store, fence, md5=md5, commit=commit, ingest=ingest, rows=rows, shards=shards
+        )
+
+    def record_erasure(
+        self,
+        fence: Fence,
+        batch_id: str,
+        *,
+        md5: str,
+        commit: str,
+        rows: int,
+        shards: int,
+        shards_rewritten: int,
+        trained: Mapping[int, Mapping[int, int]],
+        models: Mapping[str, ModelSight],
+    ) -> DatasetVersion:
+        """Record what a validated batch published: version, suppression, duties of the models."""
+        return erasures.record_erasure(
+            self._store,
+            fence,
+            batch_id,
+            md5=md5,
+            commit=commit,
+            rows=rows,
+            shards=shards,
+            shards_rewritten=shards_rewritten,
+            trained=trained,
+            models=models,
+        )
+
+    def versions(self, dataset: str) -> tuple[DatasetVersion, ...]:
+        """Versions of a dataset, oldest first."""
+        with self._store.read() as connection:
+            return versions.versions(connection, dataset)
+
+    def current_version(self, dataset: str) -> DatasetVersion | None:
+        """The newest version."""
+        with self._store.read() as connection:
+            return versions.current(connection, dataset)
+
+    def suppressed(self, dataset: str) -> Suppressed:
+        """The erased people who must not come back."""
+        return versions.suppressed(self._store, dataset)
+
+    def record_model(self, fence: Fence, version: ModelVersion) -> ModelVersion:
+        """Record a model version, once."""
+        return models.record_model(self._store, fence, version)
+
+    def record_promotion(self, fence: Fence, model: str, version: str) -> None:
+        """Point the champion at a recorded version."""
+        models.record_promotion(self._store, fence, model, version)
+
+    def champion(self, model: str) -> ModelVersion | None:
+        """The champion."""
+        with self._store.read() as connection:
+            return models.champion(connection, model)
+
+    def model_versions(self, model: str) -> tuple[ModelVersion, ...]:
+        """Versions of a model, oldest first."""
+        with self._store.read() as connection:
+            return models.all_versions(connection, model)
+
+    def settle(
+        self,
+        fence: Fence,
+        batch_id: str,
+        model: str,
+        *,
+        decision: Decision,
+        version: str | None,
+    ) -> None:
+        """Record the gate's decision, and pay or keep the model's debts."""
+        settling.settle(self._store, fence, batch_id, model, decision=decision, version=version)
+
+    def settle_by_training(self, fence: Fence, model: str, version: str) -> None:
+        """Pay the debts that a freshly trained, recorded version does not hold."""
+        settling.settle_by_training(self._store, fence, model, version)
+
+    def debts(self, model: str) -> tuple[str, ...]:
+        """Batches whose rows the model still holds, oldest first."""
+        with self._store.read() as connection:
+            return settling.debts(connection, model)
+
+    def may_serve(self, model: str, version: str) -> bool:
+        """Whether the version holds no erased row that it saw."""
+        with self._store.read() as connection:
+            return models.may_serve(connection, model, version)
+
+    def floor(self, model: str) -> str | None:
+        """The oldest version, once champion, that may serve."""
+        with self._store.read() as connection:
+            return models.floor(connection, model)
+
+    def record_derived(self, fence: Fence | None, made: Derived) -> None:
+        """Record an artifact made from people's rows."""
+        derived.record_derived(self._store, fence, made)
+
+    def derived(self, key: str) -> Derived | None:
+        """One derived artifact."""
+        with self._store.read() as connection:
+            return derived.find(connection, key)
+
+    def derived_of(self, dataset: str) -> tuple[Derived, ...]:
+        """Everything derived from a dataset."""
+        with self._store.read() as connection:
+            return derived.of_dataset(connection, dataset)
+
+    def invalidate_derived(self, fence: Fence, dataset: str, roles: Collection[str]) -> int:
+        """Mark what was made from any of `roles` as invalid; returns how many."""
+        return derived.invalidate(self._store, fence, dataset, roles)

@@ -1,0 +1,162 @@
+"""The database behind the ledger: one write transaction at a time, on SQLite and PostgreSQL.
+
+What always holds:
+
+- Writers are serialised (`BEGIN IMMEDIATE`, or one advisory lock), so ids and event numbers
+  follow the order of the commits and have no gaps, and what holds on one database holds on both.
+- A write that is given a fence checks it inside its own transaction.
+- Readers never wait for writers (WAL, MVCC).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+
+from expunge.errors import TerminalError
+from expunge.keys import KeyRing
+from expunge.requests.errors import LedgerUnavailableError
+from expunge.requests.locks import require_fence
+from expunge.requests.migrations.upgrade import upgrade_to_head
+from expunge.requests.values import Fence
+
+_BUSY_MS = 60_000
+_WRITER = 0x65787075  # one number for all writers of a database: "expu"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Engine, keys and clock of one ledger."""
+
+    engine: Engine
+    keys: KeyRing
+    now: Callable[[], datetime] = field(repr=False)
+
+    @classmethod
+    def open(cls, url: str, keys: KeyRing, clock: Callable[[], datetime]) -> Store:
+        """Connect, and migrate to the newest schema; safe when several processes do so at once."""
+        store = cls(_engine(_checked(url)), keys, clock)
+        with _translated():
+            upgrade_to_head(store.engine, _queue)
+        return store
+
+    @contextmanager
+    def write(self, fence: Fence | None = None) -> Iterator[Connection]:
+        """One transaction of the only writer; refused if `fence` is given and stale."""
+        with _translated(), self._begin() as connection:
+            _queue(connection)
+            if fence is not None:
+                require_fence(connection, fence)
+            yield connection
+
+    @contextmanager
+    def write_aside(self) -> Iterator[Connection]:
+        """One transaction that does not queue (PostgreSQL): for a lock's heartbeat."""
+        with _translated(), self._begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One read transaction."""
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        with self.engine.connect() as bare:
+            connection = bare.execution_options(expunge_writer=True)
+            with connection.begin():
+                yield connection
+
+
+def _queue(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER})
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        cause = " ".join(str(error.orig).split())
+        raise LedgerUnavailableError(
+            f"The ledger's database did not answer as it should: {cause}.",
+            left="The transaction was rolled back.",
+            fix="expunge doctor checks the connection; the same command can be run again",
+        ) from error
+
+
+def _checked(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise TerminalError(
+            "The ledger's URL is not an SQLAlchemy URL.",
+            fix="set EXPUNGE_LEDGER_URL, for example sqlite:////var/lib/expunge/ledger.db",
+        ) from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    in_memory = parsed.database in (None, "", ":memory:")
+    known = parsed.get_backend_name() in ("sqlite", "postgresql")
+    if not known or (parsed.get_backend_name() == "sqlite" and in_memory):
+        raise TerminalError(
+            f"A ledger on {parsed.get_backend_name()!r} at this URL is not possible.",
+            fix="use a SQLite file (sqlite:///PATH) or PostgreSQL (postgresql://HOST/NAME)",
+        )
+    return parsed
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        engine = create_engine(url, hide_parameters=True, json_serializer=_json, pool_pre_ping=True)
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise TerminalError(
+            f"The driver of the ledger's URL is not installed: {error}.",
+            fix="use postgresql+psycopg:// or sqlite:///",
+        ) from None
+    if url.get_backend_name() == "sqlite":
+        _private_file(Path(str(url.database)))
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _private_file(path: Path) -> None:
+    """Create the database file for its owner only; SQLite would follow the umask."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise LedgerUnavailableError(
+            f"The ledger's file cannot be opened: {error.strerror}.",
+            fix="check the path, its permissions and the free space: expunge doctor",
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we send BEGIN ourselves; the driver would send it too late
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA cache_size = -65536")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writer = connection.get_execution_options().get("expunge_writer", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")

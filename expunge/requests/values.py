@@ -1,0 +1,227 @@
+"""The ledger's nouns, as immutable values.
+
+A raw subject id appears in two of them only, `Filing` and `Claim`, and never in their repr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+Regulation = Literal["gdpr", "ccpa"]
+RequestState = Literal[
+    "received",
+    "on_hold",
+    "pending",
+    "claimed",
+    "erased_model_pending",
+    "completed",
+    "denied",
+    "cancelled",
+    "no_match",
+    "already_erased",
+    "blocked",
+]
+BatchState = Literal["claimed", "staged", "validated", "published", "finished", "failed"]
+SettlementState = Literal["pending", "settled", "held", "not_needed"]
+Decision = Literal["promoted", "retrained", "held"]
+ModelKind = Literal["trained", "unlearned", "retrained"]
+VersionKind = Literal["ingest", "erasure"]
+
+REGULATIONS: tuple[str, ...] = get_args(Regulation)
+REQUEST_STATES: tuple[str, ...] = get_args(RequestState)
+BATCH_STATES: tuple[str, ...] = get_args(BatchState)
+OPEN_STATES = ("received", "on_hold", "pending", "claimed", "erased_model_pending", "blocked")
+
+
+@dataclass(frozen=True)
+class Filing:
+    """One erasure request as it comes in.
+
+    `source` with `external_id` is its key. `received_at` is aware; None says that the sender
+    gave no time, and the ledger's clock does.
+    """
+
+    source: str
+    external_id: str
+    subject_id: str = field(repr=False)
+    regulation: Regulation
+    received_at: datetime | None
+    datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Filed:
+    """What became of a filing: `duplicate` is a no-op, `conflict` has another payload."""
+
+    request_id: str
+    outcome: Literal["accepted", "duplicate", "conflict"]
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """One target in one governed model."""
+
+    target_id: int
+    model: str
+    state: SettlementState
+    version: str | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """One request in one dataset; `rows` were erased for it, `cites` an earlier request."""
+
+    id: int
+    request_id: str
+    dataset: str
+    state: RequestState
+    batch_id: str | None
+    reason: str | None
+    cites: str | None
+    rows: int
+    settlements: tuple[Settlement, ...]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One erasure request; its state is a projection of its targets' states."""
+
+    id: str
+    source: str
+    external_id: str
+    subject_ref: str
+    key_id: str
+    regulation: Regulation
+    received_at: datetime
+    due_at: datetime
+    state: RequestState
+    reason: str | None
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True)
+class Fence:
+    """Proof of holding a dataset's lock; `token` grows with every holder."""
+
+    dataset: str
+    token: int
+    holder: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Targets of one dataset processed together; `champions` as they were at claim."""
+
+    id: str
+    dataset: str
+    state: BatchState
+    created_at: datetime
+    champions: Mapping[str, str | None]
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A target of a batch with its subject, readable while the batch's data key exists.
+
+    `disposition` is None before `dispose`, then `erase`, or `same_person` where an earlier
+    claim of the batch holds the person's rows.
+    """
+
+    target_id: int
+    request_id: str
+    subject_id: str = field(repr=False)
+    subject_ref: str
+    confirmed: bool
+    disposition: str | None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An effect outside the database: intended, then done."""
+
+    key: str
+    batch_id: str | None
+    kind: str
+    state: Literal["intended", "done"]
+    detail: dict[str, Any]
+    result: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """An immutable DVC version: `md5` of the folder, git `commit`, `ordinal` 1, 2, 3…"""
+
+    dataset: str
+    ordinal: int
+    md5: str
+    commit: str
+    kind: VersionKind
+    ingest: int
+    batch_id: str | None
+    rows: int
+    shards: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ModelSight:
+    """What a champion saw: the highest ingest in its training rows, None if untrained."""
+
+    ingest_seen: int | None
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version of a governed model.
+
+    `clean_as_of`: dataset ordinal up to which no erased person is in it. `edits`: how often it
+    was edited since the last exact model.
+    """
+
+    model: str
+    version: str
+    dataset: str
+    dataset_ordinal: int
+    ingest_seen: int
+    clean_as_of: int
+    kind: ModelKind
+    parent: str | None
+    batch_id: str | None
+    run_id: str
+    strategy: str | None
+    edits: int
+    created_at: datetime
+    promoted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A file or model made from people's rows: tracked, invalidated and purged like them."""
+
+    key: str
+    kind: str
+    dataset: str
+    dataset_ordinal: int
+    roles: str
+    path: str
+    digest: str
+    state: Literal["valid", "invalid"]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the append-only history; `seq` has no gaps and follows the commits."""
+
+    seq: int
+    at: datetime
+    kind: str
+    request_id: str | None
+    batch_id: str | None
+    dataset: str | None
+    model: str | None
+    payload: dict[str, Any]
