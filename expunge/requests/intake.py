@@ -65,7 +65,7 @@ def read_requests(
                     raise line
                 text = _text(line)
                 if text.strip():
-                    yield default.filing(parse(text))
+                    yield default.filing(parse(text), number)
             except _BadLineError as bad:
                 yield Rejected(number, str(bad))
 
@@ -76,7 +76,7 @@ class _Defaults:
     regulation: Regulation
     datasets: tuple[str, ...]
 
-    def filing(self, fields: Mapping[str, Any]) -> Filing:
+    def filing(self, fields: Mapping[str, Any], line: int) -> Filing:
         for name in ("id", "subject_id"):
             if fields.get(name) in (None, ""):
                 raise _BadLineError(f"field {name} is missing")
@@ -90,6 +90,7 @@ class _Defaults:
             regulation=cast(Regulation, (fields.get("regulation") or self.regulation).lower()),
             received_at=_moment(fields.get("received_at") or ""),
             datasets=_datasets(fields) or self.datasets,
+            line=line,
         )
         if problem := unfit(filing):
             raise _BadLineError(problem.replace("external_id", "id"))

@@ -24,7 +24,9 @@ RequestState = Literal[
     "already_erased",
     "blocked",
 ]
-BatchState = Literal["claimed", "staged", "validated", "published", "finished", "failed"]
+BatchState = Literal[
+    "claimed", "staged", "validated", "published", "finished", "failed", "postponed"
+]
 SettlementState = Literal["pending", "settled", "held", "not_needed"]
 Decision = Literal["promoted", "retrained", "held"]
 ModelKind = Literal["trained", "unlearned", "retrained"]
@@ -41,7 +43,8 @@ class Filing:
     """One erasure request as it comes in.
 
     `source` with `external_id` is its key. `received_at` is aware; None says that the sender
-    gave no time, and the ledger's clock does.
+    gave no time, and the ledger's clock does. `line` is where in its file it stood, and no part
+    of the request.
     """
 
     source: str
@@ -50,6 +53,7 @@ class Filing:
     regulation: Regulation
     received_at: datetime | None
     datasets: tuple[str, ...]
+    line: int | None = field(default=None, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True)
