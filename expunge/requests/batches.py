@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
@@ -14,7 +14,7 @@ from expunge.requests.chunks import chunked
 from expunge.requests.errors import LedgerConflictError, illegal, unknown
 from expunge.requests.events import Draft, record
 from expunge.requests.projection import project
-from expunge.requests.schema import batch_models, batches, requests, settlements, targets
+from expunge.requests.schema import batch_models, batches, events, requests, settlements, targets
 from expunge.requests.values import Batch, BatchState, Claim, Fence
 
 if TYPE_CHECKING:
@@ -119,19 +119,21 @@ def claims(connection: Connection, store: Store, batch_id: str) -> tuple[Claim, 
     )
 
 
-def fail(store: Store, fence: Fence, batch_id: str, reason: str) -> None:
+def give_up(
+    store: Store, fence: Fence, batch_id: str, reason: str, state: Literal["failed", "postponed"]
+) -> None:
     """End a batch that published nothing; its targets are pending again. Idempotent."""
     with store.write(fence) as connection:
         found = fenced(connection, fence, batch_id)
-        if found.state == "failed":
+        if found.state == state:
             return
         if found.state not in BEFORE_PUBLISH:
-            raise illegal("Batch", batch_id, found.state, "fail", BEFORE_PUBLISH)
+            raise illegal("Batch", batch_id, found.state, f"becoming {state}", BEFORE_PUBLISH)
         freed = release_claims(connection, store, batch_id, None)
         connection.execute(
-            update(batches).where(batches.c.id == batch_id).values(state="failed", reason=reason)
+            update(batches).where(batches.c.id == batch_id).values(state=state, reason=reason)
         )
-        drafts = [Draft("batch_failed", None, batch_id, found.dataset, None, {"reason": reason})]
+        drafts = [Draft(f"batch_{state}", None, batch_id, found.dataset, None, {"reason": reason})]
         drafts += [Draft("pending_again", each, batch_id, found.dataset) for each in freed]
         record(connection, store.now(), drafts)
 
@@ -154,6 +156,15 @@ def release_claims(
     _move(connection, freed, state="pending", **cleared)
     project(connection, set(freed.values()))
     return list(freed.values())
+
+
+def request_states(connection: Connection, batch_id: str) -> dict[str, int]:
+    """How many of the requests that the batch ever claimed are in which state now."""
+    ever = select(events.c.request_id).where(
+        events.c.batch_id == batch_id, events.c.kind == "claimed"
+    )
+    query = select(requests.c.state, func.count()).where(requests.c.id.in_(ever))
+    return dict(connection.execute(query.group_by(requests.c.state)).tuples().all())
 
 
 def finish_if_decided(connection: Connection, batch_id: str, now: datetime) -> bool:
@@ -181,7 +192,7 @@ def require_finishable(connection: Connection, found: Batch) -> None:
         .select_from(targets)
         .where(targets.c.batch_id == found.id, targets.c.state == "claimed")
     ).scalar_one()
-    if found.state == "failed" or claimed or _pending(connection, found.id):
+    if found.state in ("failed", "postponed") or claimed or _pending(connection, found.id):
         allowed = ("without claimed targets and undecided models",)
         raise illegal("Batch", found.id, found.state, "finish", allowed)
 

@@ -28,6 +28,15 @@ def effect(connection: Connection, key: str) -> Effect | None:
     return None if row is None else _effect(row)
 
 
+def open_effects(connection: Connection, dataset: str, kind: str) -> tuple[Effect, ...]:
+    """Effects of a kind that were intended and not done, oldest first."""
+    query = select(effects).where(
+        effects.c.dataset == dataset, effects.c.kind == kind, effects.c.state == "intended"
+    )
+    rows = connection.execute(query.order_by(effects.c.intended_at, effects.c.key))
+    return tuple(_effect(row) for row in rows)
+
+
 def intend(
     store: Store,
     fence: Fence,

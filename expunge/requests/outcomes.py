@@ -31,6 +31,14 @@ def outcome(
     return found
 
 
+def parts(connection: Connection, batch_id: str, station: str) -> tuple[str, ...]:
+    """The parts of a station that have an outcome, in the order in which they came."""
+    query = select(outcomes.c.part).where(
+        outcomes.c.batch_id == batch_id, outcomes.c.station == station
+    )
+    return tuple(connection.execute(query.order_by(outcomes.c.at, outcomes.c.part)).scalars())
+
+
 def conclude(
     store: Store,
     fence: Fence,
@@ -59,8 +67,10 @@ def conclude(
 
 def _advance(connection: Connection, store: Store, found: Batch, state: BatchState) -> None:
     """Forward by one step; a state that is reached already stays."""
-    if state == "failed" or found.state == "failed":
-        raise illegal("Batch", found.id, found.state, f"becoming {state}", ("changed by `fail`",))
+    ended = ("failed", "postponed")
+    if state in ended or found.state in ended:
+        allowed = ("changed by `fail` or `postpone`",)
+        raise illegal("Batch", found.id, found.state, f"becoming {state}", allowed)
     here, there = _ORDER.index(found.state), _ORDER.index(state)
     if there <= here:
         return

@@ -42,6 +42,11 @@ class Workbench:
         with self._store.read() as connection:
             return batches.claims(connection, self._store, batch_id)
 
+    def request_states(self, batch_id: str) -> dict[str, int]:
+        """How many of the requests that the batch ever claimed are in which state now."""
+        with self._store.read() as connection:
+            return batches.request_states(connection, batch_id)
+
     def dispose(
         self,
         fence: Fence,
@@ -60,6 +65,11 @@ class Workbench:
         with self._store.read() as connection:
             return outcomes.outcome(connection, batch_id, station, part)
 
+    def parts(self, batch_id: str, station: str) -> tuple[str, ...]:
+        """The parts of a station that have an outcome, in the order in which they came."""
+        with self._store.read() as connection:
+            return outcomes.parts(connection, batch_id, station)
+
     def conclude(
         self,
         fence: Fence,
@@ -77,7 +87,11 @@ class Workbench:
 
     def fail(self, fence: Fence, batch_id: str, reason: str) -> None:
         """End a batch before publish; its targets are pending again."""
-        batches.fail(self._store, fence, batch_id, reason)
+        batches.give_up(self._store, fence, batch_id, reason, "failed")
+
+    def postpone(self, fence: Fence, batch_id: str, reason: str) -> None:
+        """End a batch before publish because its time has not come; its targets are pending."""
+        batches.give_up(self._store, fence, batch_id, reason, "postponed")
 
     def finish(self, fence: Fence, batch_id: str) -> None:
         """End a batch with nothing left to erase or decide."""
@@ -98,6 +112,11 @@ class Workbench:
         """The effect under `key`."""
         with self._store.read() as connection:
             return effects.effect(connection, key)
+
+    def open_effects(self, dataset: str, kind: str) -> tuple[Effect, ...]:
+        """Effects of a kind that were intended and not done, oldest first."""
+        with self._store.read() as connection:
+            return effects.open_effects(connection, dataset, kind)
 
     def complete(self, fence: Fence, key: str, result: Mapping[str, Any]) -> Effect:
         """Record an effect's result once."""

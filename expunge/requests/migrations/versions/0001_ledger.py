@@ -69,7 +69,8 @@ def _batches() -> None:
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("reason", TEXT, nullable=True),
         sa.CheckConstraint(
-            "state IN ('claimed', 'staged', 'validated', 'published', 'finished', 'failed')",
+            "state IN ('claimed', 'staged', 'validated', 'published', 'finished', 'failed', "
+            "'postponed')",
             name="ck_batches_state",
         ),
         sa.PrimaryKeyConstraint("id", name="pk_batches"),
