@@ -1,0 +1,307 @@
+"""Model versions in MLflow: registered once per effect key, promoted by alias, fetched to unlearn.
+
+What always holds: a version with tag `expunge.effect=KEY` is complete, because it is the last
+thing that `register` writes; a replay finds it, or deletes the half-made run and starts over.
+The ledger is the lineage of record; this holds pointers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expunge.errors import TerminalError
+from expunge.lineage.candidate import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    Candidate,
+    Registered,
+    SavedModel,
+)
+from expunge.lineage.connection import (
+    ChampionMovedError,
+    UnknownModelVersionError,
+    connect,
+    missing,
+    mlflow_errors,
+)
+from expunge.lineage.packaging import OWN_FOLDER
+from expunge.lineage.runs import Run, discard_runs
+from expunge.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from torch import nn
+
+CHAMPION = "champion"
+CANDIDATE = "candidate"
+WITHDRAWN = "withdrawn"
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/@+#=-]{0,499}")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The tracking store and model registry of one workspace. Opening it costs nothing: MLflow
+    is imported, and the store reached, at the first question.
+    """
+
+    uri: str = field(repr=False)
+    artifacts: str | None
+    scratch: Path | None = None
+
+    @classmethod
+    def open(cls, settings: Settings) -> Registry:
+        """The registry of the settings."""
+        scratch = settings.state / "scratch"
+        return cls(settings.mlflow_tracking_uri, settings.mlflow_artifacts, scratch)
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """MLflow's client of this store."""
+        return connect(self.uri)
+
+    def prepare(self) -> None:
+        """Create the tables of an empty store now (3 s with SQLite) rather than at first use."""
+        with mlflow_errors("open the MLflow store"):
+            self.client.search_registered_models(max_results=1)
+
+    # -- registering ---------------------------------------------------------------------------
+
+    def find(self, effect_key: str) -> Registered | None:
+        """The version registered under an effect key, if there is one."""
+        condition = f"tag.`expunge.effect` = '{_checked_key(effect_key)}'"
+        with mlflow_errors("look for a model version"):
+            for found in self.client.search_model_versions(condition, max_results=1):
+                return Registered(found.name, str(found.version), found.run_id)
+        return None
+
+    def register(self, candidate: Candidate) -> Registered:
+        """Log the candidate and make it a version of its model; idempotent by effect key."""
+        if found := self.find(candidate.effect_key):
+            return found
+        left = "No model version was made; a half-made run is deleted by the next attempt."
+        with mlflow_errors(f"register a version of {candidate.model!r}", left=left):
+            experiment = self._experiment(candidate.model)
+            discard_runs(self.client, experiment, candidate.effect_key)
+            run = Run.start(self.client, experiment, candidate)
+            run.log_facts(candidate, self._parent_model_id(candidate))
+            with self._scratch() as folder:
+                run.log_files(candidate, folder)
+            run.finish()
+            self._name(candidate.model)
+            version = self.client.create_model_version(
+                candidate.model,
+                source=run.location,
+                run_id=run.run_id,
+                tags=candidate.all_tags,
+                model_id=run.model_id,
+                await_creation_for=0,
+            )
+            run.link(candidate.model, str(version.version))
+        return Registered(candidate.model, str(version.version), run.run_id)
+
+    # -- aliases -------------------------------------------------------------------------------
+
+    def champion(self, model: str) -> str | None:
+        """Version that the line works from: alias `champion`, or the withdrawn one, or None."""
+        return self.alias(model, CHAMPION) or self.alias(model, WITHDRAWN)
+
+    def alias(self, model: str, alias: str) -> str | None:
+        """Version that an alias points to, or None."""
+        from mlflow.exceptions import MlflowException
+
+        with mlflow_errors(f"read alias {alias!r} of {model!r}"):
+            try:
+                return str(self.client.get_model_version_by_alias(model, alias).version)
+            except MlflowException as error:
+                if not missing(error):
+                    raise
+        return None
+
+    def set_alias(self, model: str, alias: str, version: str) -> None:
+        """Point an alias at a version."""
+        self._version(model, version)
+        with mlflow_errors(f"set alias {alias!r} of {model!r}"):
+            self.client.set_registered_model_alias(model, alias, version)
+
+    def set_candidate(self, model: str, version: str) -> None:
+        """Point alias `candidate` at a version."""
+        self.set_alias(model, CANDIDATE, version)
+
+    def promote(self, model: str, version: str, expected: str | None) -> None:
+        """Make `version` the champion, if the champion still is `expected`.
+
+        Idempotent where it already is the champion. MLflow cannot compare and set in one step:
+        the dataset's lock keeps our own writers apart, this comparison finds everyone else.
+        """
+        current = self.champion(model)
+        if current not in (version, expected):
+            raise ChampionMovedError(
+                f"The champion of {model!r} is version {current}, not {expected}: someone "
+                "promoted meanwhile.",
+                left=f"Version {version} stays registered, and version {current} the champion.",
+                fix="run the batch again: the new champion is unlearned",
+                found=current,
+            )
+        if self.alias(model, CHAMPION) != version:
+            self.set_alias(model, CHAMPION, version)
+        self._clear_alias(model, WITHDRAWN)
+        if self.alias(model, CANDIDATE) == version:
+            self._clear_alias(model, CANDIDATE)
+
+    def withdraw(self, model: str) -> None:
+        """Stop serving the champion: `models:/NAME@champion` finds nothing until a promotion.
+
+        Alias `withdrawn` keeps the version for the next batch to unlearn. Idempotent.
+        """
+        version = self.alias(model, CHAMPION)
+        if version is not None:
+            self.set_alias(model, WITHDRAWN, version)
+            self._clear_alias(model, CHAMPION)
+
+    # -- reading back --------------------------------------------------------------------------
+
+    def fetch_weights(self, model: str, version: str, folder: Path) -> Path:
+        """Bring a version's `weights.safetensors` and `model.json` into `folder`.
+
+        Returns the path of the weights, checked against their digest; each file appears whole
+        or not at all.
+        """
+        location = self._location(model, version)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
+            brought = self._download(f"{location}/{OWN_FOLDER}", Path(scratch))
+            SavedModel.read(brought)
+            for name in (MODEL_FILE, WEIGHTS_FILE):
+                (brought / name).replace(folder / name)
+        return folder / WEIGHTS_FILE
+
+    def load_champion(self, model: str) -> nn.Module:
+        """The champion's network as it is served: the pt2 program, any batch size, on the CPU."""
+        version = self.alias(model, CHAMPION)
+        if version is None:
+            raise UnknownModelVersionError(
+                f"{model!r} has no champion that may be served.",
+                fix=f"train one: expunge train {model}",
+            )
+        return self.load(model, version)
+
+    def load(self, model: str, version: str) -> nn.Module:
+        """One version's network as it is served."""
+        import mlflow.pytorch
+
+        location = self._location(model, version)
+        with self._scratch() as scratch:
+            folder = self._download(location, scratch)
+            with mlflow_errors(f"load version {version} of {model!r}"):
+                loaded: nn.Module = mlflow.pytorch.load_model(str(folder))
+        return loaded
+
+    def table(self, model: str, version: str) -> list[dict[str, Any]]:
+        """The metric table that was logged with a version."""
+        found = self._version(model, version)
+        with mlflow_errors(f"read the run of version {version} of {model!r}"):
+            artifacts = self.client.get_run(found.run_id).info.artifact_uri
+        with self._scratch() as scratch:
+            file = self._download(f"{artifacts}/metrics.json", scratch)
+            rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+        return rows
+
+    # -- parts ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A folder for the time of one call, within the workspace's state where it has one."""
+        if self.scratch is not None:
+            self.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(prefix="mlflow-", dir=self.scratch) as folder:
+            yield Path(folder)
+
+    def _clear_alias(self, model: str, alias: str) -> None:
+        if self.alias(model, alias) is not None:
+            with mlflow_errors(f"clear alias {alias!r} of {model!r}"):
+                self.client.delete_registered_model_alias(model, alias)
+
+    def _experiment(self, model: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        name = f"expunge/{model}"
+        if found := self.client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        try:
+            return str(self.client.create_experiment(name, self._artifact_root(model)))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return str(self.client.get_experiment_by_name(name).experiment_id)
+
+    def _artifact_root(self, model: str) -> str | None:
+        """Where a model's artifacts go; a server decides that itself unless told a real store."""
+        root = self.artifacts
+        if root is None or (self.uri.startswith("http") and root.startswith("file:")):
+            return None
+        return f"{root.rstrip('/')}/{model}"
+
+    def _name(self, model: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(model, tags={"expunge.governed": "true"})
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _parent_model_id(self, candidate: Candidate) -> str | None:
+        """MLflow's id of the parent's logged model; None for a parent that was purged."""
+        if candidate.parent is None:
+            return None
+        try:
+            run = self.client.get_run(self._version(candidate.model, candidate.parent).run_id)
+        except UnknownModelVersionError:
+            return None
+        made = run.outputs.model_outputs if run.outputs else []
+        return str(made[0].model_id) if made else None
+
+    def _version(self, model: str, version: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        with mlflow_errors(f"read version {version} of {model!r}"):
+            try:
+                return self.client.get_model_version(model, version)
+            except MlflowException as error:
+                if not missing(error) and error.error_code != "INVALID_PARAMETER_VALUE":
+                    raise
+        raise UnknownModelVersionError(
+            f"{model!r} has no version {version!r} in the registry.",
+            fix=f"list its versions: expunge trace model {model}",
+        )
+
+    def _location(self, model: str, version: str) -> str:
+        self._version(model, version)
+        with mlflow_errors(f"read version {version} of {model!r}"):
+            return str(self.client.get_model_version_download_uri(model, version))
+
+    def _download(self, uri: str, folder: Path) -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        with mlflow_errors("fetch artifacts"):
+            return Path(
+                download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=self.uri)
+            )
+
+
+def _checked_key(effect_key: str) -> str:
+    """An effect key that can stand in a search condition."""
+    if not _KEY.fullmatch(effect_key):
+        raise TerminalError(
+            "An effect key holds a character that MLflow's search cannot quote.",
+            fix="build keys from letters, digits and : . _ / @ + # = -",
+        )
+    return effect_key
