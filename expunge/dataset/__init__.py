@@ -1,0 +1,62 @@
+"""Datasets: ingest, shards by subject, erasure, validation, rows for training.
+
+Nothing here imports torch or Great Expectations before it is needed.
+"""
+
+from expunge.dataset.erasure import StagedErasure, stage_erasure
+from expunge.dataset.errors import (
+    ColumnError,
+    DuplicateRecordError,
+    HeldOutError,
+    IngestError,
+    RoleConflictError,
+    ShardError,
+    ValueRefusedError,
+)
+from expunge.dataset.expectations import Expectation, Validation, validate
+from expunge.dataset.facts import Facts, collect_facts
+from expunge.dataset.holdings import Holding, Summary, look_up, subjects_in, summary
+from expunge.dataset.ingest import StagedIngest, stage_ingest
+from expunge.dataset.packed import Where
+from expunge.dataset.placement import ROLES
+from expunge.dataset.rows import ArrowRows, forget_rows, open_rows, training_rows
+from expunge.dataset.sealed import open_sealed, seal_rows
+from expunge.dataset.store import Store
+from expunge.dataset.versions import Published, checkout, find_published, publish
+
+__all__ = [
+    "ROLES",
+    "ArrowRows",
+    "ColumnError",
+    "DuplicateRecordError",
+    "Expectation",
+    "Facts",
+    "HeldOutError",
+    "Holding",
+    "IngestError",
+    "RoleConflictError",
+    "ShardError",
+    "StagedErasure",
+    "StagedIngest",
+    "Published",
+    "Store",
+    "Summary",
+    "Validation",
+    "ValueRefusedError",
+    "Where",
+    "checkout",
+    "collect_facts",
+    "find_published",
+    "forget_rows",
+    "look_up",
+    "open_rows",
+    "open_sealed",
+    "publish",
+    "seal_rows",
+    "stage_erasure",
+    "stage_ingest",
+    "subjects_in",
+    "summary",
+    "training_rows",
+    "validate",
+]
