@@ -1,0 +1,143 @@
+"""`expunge run`: one batch of each dataset, from claim to promotion, through the Prefect flow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from expunge.cli.command import TERMINAL, TRANSIENT, command, explain
+from expunge.cli.output import facts, plural, print_json, short, state, table
+from expunge.cli.session import Session
+from expunge.errors import ExpungeError
+
+if TYPE_CHECKING:
+    from expunge.line import BatchReport, ModelReport
+
+
+def register(root: typer.Typer) -> None:
+    """`expunge run`."""
+    command(root, reads_json=True)(run)
+
+
+def run(
+    session: Session,
+    dataset: Annotated[
+        str | None, typer.Argument(metavar="DATASET", help="Default: all.", show_default=False)
+    ] = None,
+) -> None:
+    """Run the open batch of a dataset, or a new one, to its end.
+
+    --json: one object per batch, one per line; with nothing to do, one whose batch_id is null.
+    """
+    workspace = session.workspace()
+    if dataset is not None:
+        names = [workspace.dataset(dataset).name]
+    else:
+        names = [spec.name for spec in workspace.datasets()]
+    done, failures = 0, []
+    with _one_api(session, several=len(names) > 1):
+        for name in names:
+            try:
+                report = _run_one(session, name)
+            except ExpungeError as error:
+                if len(names) == 1:
+                    raise
+                failures.append(explain(error, as_json=session.json))
+                continue
+            if report is not None:
+                done += 1
+                _print(session, report)
+    if failures:
+        raise typer.Exit(TERMINAL if TERMINAL in failures else TRANSIENT)
+    if not done:
+        _print_nothing(session, dataset)
+
+
+def _run_one(session: Session, dataset: str) -> BatchReport | None:
+    with session.progress() as progress:
+        progress("start", f"{dataset}: the orchestrator")
+        from flows.local import run_deletion_batch
+
+        return run_deletion_batch(session.workspace().root, dataset, progress)
+
+
+def _one_api(session: Session, *, several: bool) -> Any:
+    """Several datasets share one embedded Prefect API."""
+    from contextlib import nullcontext
+
+    from flows.embedded import embedded_api
+
+    root = session.workspace().root
+    return embedded_api(root / ".expunge" / "prefect") if several else nullcontext()
+
+
+def _print_nothing(session: Session, dataset: str | None) -> None:
+    if session.json:
+        nothing = {"batch_id": None, "state": "idle", "requests": {}, "dataset": None}
+        print_json(nothing | {"models": [], "seconds": {}}, indent=None)
+    else:
+        session.out.print(
+            f"Nothing to do{f' in {dataset}' if dataset else ''}: no pending request."
+        )
+
+
+def _print(session: Session, report: BatchReport) -> None:
+    if session.json:
+        print_json(report.to_json(), indent=None)
+        return
+    session.out.print(Text.assemble(f"Batch {report.batch_id}: ", state(report.state)))
+    session.out.print(_what_it_did(report))
+    for model in report.models:
+        session.out.print(_rungs(model))
+        session.out.print(f"  {decision(model)}", soft_wrap=True)
+    session.out.print(_seconds(report))
+
+
+def _what_it_did(report: BatchReport) -> Any:
+    data = report.dataset
+    requests = ", ".join(f"{count} {name}" for name, count in sorted(report.requests.items()))
+    shards = f"{data.shards_rewritten} of {plural(data.shards_total, 'shard')} rewritten"
+    pairs = [
+        ("requests", requests or "none"),
+        ("dataset", f"{data.name}: {plural(data.rows_erased, 'row')} erased, {shards}"),
+        ("version", f"{short(data.version_before)} → {short(data.version_after)}"),
+    ]
+    if not report.models:
+        pairs.append(("models", "no governed model saw these rows"))
+    return facts(pairs)
+
+
+def _rungs(model: ModelReport) -> Any:
+    rows = table("rung", "strategy", "gate", "why", title=model.name, right=["rung"])
+    for number, rung in enumerate(model.rungs, start=1):
+        rows.add_row(str(number), rung.strategy, state(rung.outcome), rung.why)
+    return rows
+
+
+def decision(model: ModelReport) -> str:
+    """What became of the model, in one sentence."""
+    tried = len(model.rungs)
+    if model.decision == "held":
+        return (
+            f"Held: none of {plural(tried, 'rung')} passed, so {model.name} version "
+            f"{model.version_before} keeps its debt; the next batch, or `expunge train "
+            f"{model.name}`, pays it."
+        )
+    how = "retrained from scratch" if model.decision == "retrained" else f"by {model.strategy}"
+    refused = f", after {plural(tried - 1, 'refusal')}" if tried > 1 else ""
+    return (
+        f"Promoted: {model.name} version {model.version_after} ({how}{refused}) replaces "
+        f"version {model.version_before}."
+    )
+
+
+def _seconds(report: BatchReport) -> Any:
+    names = [*report.seconds, "total"]
+    rows = table(*names, right=names, title="seconds")
+    for column in rows.columns:
+        column.padding = (0, 0)
+    values = [*report.seconds.values(), sum(report.seconds.values())]
+    rows.add_row(*(f"{value:.1f}" for value in values))
+    return rows
