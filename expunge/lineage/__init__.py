@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from expunge.lineage.candidate import (
     Candidate,
-    DatasetUse,
+    DatasetInput,
+    FactoryReference,
     Registered,
     SavedModel,
 )
@@ -19,7 +20,8 @@ from expunge.lineage.registry import Registry
 __all__ = [
     "Candidate",
     "ChampionMovedError",
-    "DatasetUse",
+    "DatasetInput",
+    "FactoryReference",
     "Registered",
     "Registry",
     "RegistryRefusedError",

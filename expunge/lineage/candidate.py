@@ -28,8 +28,19 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True)
-class DatasetUse:
-    """One dataset version that a model was made from, what for, and how many rows of it.
+class FactoryReference:
+    """How the network is built: `package.module:callable` or `FILE.py:callable`, its arguments,
+    and the digest of the source that built this one.
+    """
+
+    reference: str
+    args: Mapping[str, Any]
+    source_digest: str
+
+
+@dataclass(frozen=True)
+class DatasetInput:
+    """One dataset version that a model was made from, and how many rows of it for what.
 
     `md5` is DVC's, `<32 hex>.dir`: 36 characters, the longest digest MLflow stores.
     """
@@ -37,14 +48,13 @@ class DatasetUse:
     name: str
     md5: str
     commit: str
-    context: Context
-    rows: int
-    ordinal: int | None = None
+    ordinal: int
+    rows: Mapping[Context, int]
 
     @property
     def version(self) -> str:
-        """The version as people say it: `digits@3`, or by digest where the ordinal is unknown."""
-        return f"{self.name}@{self.ordinal or self.md5[:12]}"
+        """The version as people say it: `digits@3`."""
+        return f"{self.name}@{self.ordinal}"
 
 
 @dataclass(frozen=True)
@@ -52,9 +62,9 @@ class Candidate:
     """A model to register. The first of `datasets` is the version that it is a model of.
 
     `effect_key` is the deterministic key of the intent. `weights` is a safetensors file;
-    `factory`, `args` and `source_digest` say how its network is built; `input_shape` is without
-    the batch dimension. `curves` hold one value per epoch. `figures` are PNG bytes or matplotlib
-    figures by file name, `artifacts` JSON values by file name (`.png` and `.json` are added).
+    `input_shape` is without the batch dimension. `curves` hold one value per epoch. `figures` are
+    PNG bytes or matplotlib figures by file name, `artifacts` JSON values by file name (`.png` and
+    `.json` are added).
     """
 
     effect_key: str
@@ -62,11 +72,9 @@ class Candidate:
     kind: Kind
     module: nn.Module = field(repr=False)
     weights: Path
-    factory: str
-    args: Mapping[str, Any]
-    source_digest: str
+    factory: FactoryReference
     input_shape: tuple[int, ...]
-    datasets: tuple[DatasetUse, ...]
+    datasets: tuple[DatasetInput, ...]
     params: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     metric_table: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
@@ -107,9 +115,7 @@ class SavedModel:
 
     model: str
     kind: Kind
-    factory: str
-    args: Mapping[str, Any]
-    source_digest: str
+    factory: FactoryReference
     input_shape: tuple[int, ...]
     weights_sha256: str
     parent: str | None = None
@@ -122,8 +128,6 @@ class SavedModel:
             model=candidate.model,
             kind=candidate.kind,
             factory=candidate.factory,
-            args=dict(candidate.args),
-            source_digest=candidate.source_digest,
             input_shape=tuple(candidate.input_shape),
             weights_sha256=sha256(candidate.weights),
             parent=candidate.parent,
@@ -142,7 +146,8 @@ class SavedModel:
             value = json.loads(text)
             known = value.pop("format") == _FORMAT
             shape = tuple(value.pop("input_shape"))
-            saved = cls(**value, input_shape=shape)
+            factory = FactoryReference(**value.pop("factory"))
+            saved = cls(**value, factory=factory, input_shape=shape)
         except (ValueError, KeyError, TypeError, AttributeError):
             known = False
         if not known:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from expunge.lineage.candidate import Candidate, DatasetUse
+from expunge.lineage.candidate import Candidate, DatasetInput
 from expunge.lineage.packaging import write_model
 
 if TYPE_CHECKING:
@@ -107,8 +107,9 @@ def discard_runs(client: MlflowClient, experiment: str, effect_key: str) -> int:
 
 
 def _params(candidate: Candidate) -> Iterator[tuple[str, str]]:
-    own = {"factory": candidate.factory, "source_digest": candidate.source_digest}
-    own |= {f"args.{name}": value for name, value in candidate.args.items()}
+    factory = candidate.factory
+    own = {"factory": factory.reference, "source_digest": factory.source_digest}
+    own |= {f"args.{name}": value for name, value in factory.args.items()}
     for name, value in {**own, **candidate.params}.items():
         yield name, str(value)[:_MAX_VALUE]
 
@@ -135,28 +136,29 @@ def _metrics(candidate: Candidate, run_id: str, model_id: str) -> Iterator[Metri
             yield Metric(name, float(value), now, epoch)
 
 
-def _inputs(uses: Iterable[DatasetUse]) -> list[LoggedInput]:
-    """A dataset input per version; MLflow keeps one, so its contexts go together."""
-    by_version: dict[tuple[str, str], list[DatasetUse]] = {}
-    for use in uses:
-        by_version.setdefault((use.name, use.md5), []).append(use)
-    return [_input(same) for same in by_version.values()]
+def _inputs(datasets: Iterable[DatasetInput]) -> list[LoggedInput]:
+    """A dataset input per version; MLflow keeps one, so rows of the same version go together."""
+    versions: dict[tuple[str, str], DatasetInput] = {}
+    for each in datasets:
+        key = (each.name, each.md5)
+        same = versions.get(key, each)
+        versions[key] = replace(each, rows={**same.rows, **each.rows})
+    return [_input(version) for version in versions.values()]
 
 
-def _input(uses: list[DatasetUse]) -> LoggedInput:
+def _input(version: DatasetInput) -> LoggedInput:
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities import DatasetInput as LoggedInput
     from mlflow.entities import InputTag
 
     from expunge.lineage.dvc_source import DvcDatasetSource
 
-    use = uses[0]
-    source = DvcDatasetSource(use.name, use.md5, use.commit, use.ordinal)
-    version = MetaDataset(source, name=use.name, digest=use.md5)
-    tags = {f"expunge.rows.{each.context}": str(each.rows) for each in uses}
-    tags["mlflow.data.context"] = "+".join(each.context for each in uses)
+    source = DvcDatasetSource(version.name, version.md5, version.commit, version.ordinal)
+    pointer = MetaDataset(source, name=version.name, digest=version.md5)
+    tags = {f"expunge.rows.{context}": str(rows) for context, rows in version.rows.items()}
+    tags["mlflow.data.context"] = "+".join(version.rows)
     return LoggedInput(
-        version._to_mlflow_entity(), [InputTag(key, value) for key, value in tags.items()]
+        pointer._to_mlflow_entity(), [InputTag(key, value) for key, value in tags.items()]
     )
 
 

@@ -11,12 +11,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from expunge.lineage import Candidate, DatasetUse, Registry
+from expunge.lineage import Candidate, DatasetInput, FactoryReference, Registry
 from expunge.workspace import quiet_environment
 
-TRAINING = DatasetUse("digits", "a" * 32 + ".dir", "c" * 40, "training", 5200, 1)
-FORGET = DatasetUse("digits", "a" * 32 + ".dir", "c" * 40, "forget", 500, 1)
-RETAIN = DatasetUse("digits", "b" * 32 + ".dir", "d" * 40, "retain", 4700, 2)
+BEFORE, AFTER = "a" * 32 + ".dir", "b" * 32 + ".dir"
+TRAINING = DatasetInput("digits", BEFORE, "c" * 40, 1, {"training": 5200})
+FORGET = DatasetInput("digits", BEFORE, "c" * 40, 1, {"forget": 500})
+RETAIN = DatasetInput("digits", AFTER, "d" * 40, 2, {"retain": 4700})
 
 
 def network(seed: int = 0) -> torch.nn.Module:
@@ -59,9 +60,7 @@ def candidate(tmp_path: Path) -> Callable[..., Candidate]:
             "kind": "trained",
             "module": module,
             "weights": weights,
-            "factory": "cnn.py:build",
-            "args": {"channels": [4]},
-            "source_digest": "f" * 64,
+            "factory": FactoryReference("cnn.py:build", {"channels": [4]}, "f" * 64),
             "input_shape": (1, 8, 8),
             "datasets": (TRAINING,),
             "params": {"lr": 2e-3, "epochs": 25},

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import mlflow.data
 import pytest
-from mlflow.data.dataset_source_registry import resolve_dataset_source
-from mlflow.data.sources import get_dataset_source_from_json
+from mlflow.data.dataset_source_registry import (
+    get_dataset_source_from_json,
+    resolve_dataset_source,
+)
 
 from expunge.errors import TerminalError
 from expunge.lineage import Candidate, Registry
