@@ -83,10 +83,6 @@ def import_requests(
         Path,
         typer.Argument(
             metavar="FILE",
-            exists=True,
-            readable=True,
-            dir_okay=False,
-            allow_dash=True,
             help="CSV or JSONL with id and subject_id; - for standard input.",
             show_default=False,
         ),

@@ -39,7 +39,6 @@ def model(session: Session, name: NameArgument, version: VersionArgument = None)
     """From a model to its versions, their data, and the batches that edited it."""
     from expunge.lineage import trace_model
 
-    session.workspace().model(name)
     _print(session, lambda ledger: trace_model(ledger, name, version))
 
 
@@ -48,7 +47,6 @@ def dataset(session: Session, name: NameArgument, version: VersionArgument = Non
     """From a dataset to its versions, and the models that were trained on them."""
     from expunge.lineage import trace_dataset
 
-    session.workspace().dataset(name)
     _print(session, lambda ledger: trace_dataset(ledger, name, version))
 
 
