@@ -101,7 +101,7 @@ class _Run:
             lr=recipe.lr,
             betas=(0.9, recipe.beta2),
             weight_decay=recipe.weight_decay,
-            foreach=True,
+            fused=True,
         )
 
     def until_done(
