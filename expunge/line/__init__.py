@@ -1,0 +1,33 @@
+"""The line: stations as plain functions, from claim to promotion.
+
+    claim → stage → validate → publish → (unlearn → evaluate → gate)* → promote
+
+Each station takes `(line, batch_id, fence)`, writes what it found to the ledger as one outcome,
+and does nothing when that outcome is already there. So any process may die anywhere: the next
+run of the same batch goes on from the last outcome. Effects outside the database are written as
+intent, effect under a deterministic key, outcome; a replay looks for the effect first.
+"""
+
+from expunge.line.context import Line, Progress, open_line, silent
+from expunge.line.ingest import Ingested, ingest
+from expunge.line.report import BatchReport, ModelReport, batch_report
+from expunge.line.rollback import rollback
+from expunge.line.run import Stations, run_batch
+from expunge.line.train import Trained, train
+
+__all__ = [
+    "BatchReport",
+    "Ingested",
+    "Line",
+    "ModelReport",
+    "Progress",
+    "Stations",
+    "Trained",
+    "batch_report",
+    "ingest",
+    "open_line",
+    "rollback",
+    "run_batch",
+    "silent",
+    "train",
+]

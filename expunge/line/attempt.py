@@ -1,0 +1,55 @@
+"""One attempt: one rung of a model's ladder, from one base version, in one batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from expunge.line.context import Line
+from expunge.requests import ModelVersion
+from expunge.specs import ModelSpec
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Rung `rung` (from 0) of `model`'s ladder, starting from version `base`."""
+
+    batch_id: str
+    model: str
+    base: str
+    rung: int
+
+    @property
+    def part(self) -> str:
+        """Key of the attempt's outcomes within a station."""
+        return f"{self.model}/{self.base}/{self.rung}"
+
+    def folder(self, line: Line) -> Path:
+        """Job, weights, result and scores of this attempt."""
+        return line.workspace.state("jobs", self.batch_id, self.model, self.base, str(self.rung))
+
+    def spec(self, line: Line) -> ModelSpec:
+        """The governed model's spec."""
+        return line.workspace.model(self.model)
+
+
+def models_to_settle(line: Line, batch_id: str) -> list[str]:
+    """Models that hold erased rows, of this batch or as debts of earlier ones."""
+    batch = line.ledger.batch(batch_id)
+    names = [spec.name for spec in line.workspace.models(batch.dataset)]
+    return [name for name in names if line.ledger.debts(name)]
+
+
+def base_of(line: Line, model: str, version: str) -> ModelVersion:
+    """What the ledger knows of the version that unlearning starts from."""
+    from expunge.errors import TerminalError
+
+    for known in line.ledger.model_versions(model):
+        if known.version == version:
+            return known
+    raise TerminalError(
+        f"Champion version {version} of {model!r} was not made by expunge: nothing is known of "
+        "the rows that it saw.",
+        left="The dataset is erased; the model keeps its debt.",
+        fix=f"expunge train {model}",
+    )

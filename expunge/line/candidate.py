@@ -1,0 +1,131 @@
+"""What is logged to MLflow of an attempt: weights, edit record, metrics, plots."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from expunge.evaluation import Evaluation
+from expunge.line.attempt import Attempt
+from expunge.line.context import Line
+from expunge.line.evaluate import SCORES, load_scores
+from expunge.line.networks import factory_reference, network
+from expunge.line.unlearn import WEIGHTS
+from expunge.lineage import Candidate, DatasetInput, plots
+from expunge.unlearning import Edit
+
+
+def candidate_of(line: Line, attempt: Attempt, effect_key: str) -> Candidate:
+    """Gather what the stations of `attempt` found, under the key of its register effect."""
+    from expunge.training import load_weights
+
+    spec = attempt.spec(line)
+    unlearned = line.found(attempt.batch_id, "unlearn", attempt.part)
+    judged = line.found(attempt.batch_id, "gate", attempt.part)
+    evaluation = Evaluation.from_json(
+        line.found(attempt.batch_id, "evaluate", attempt.part)["evaluation"]
+    )
+    weights = attempt.folder(line) / WEIGHTS
+    module = network(line.workspace, spec).build(spec.recipe.seed)
+    load_weights(module, weights)
+    rung = spec.ladder[attempt.rung]
+    return Candidate(
+        effect_key=effect_key,
+        model=attempt.model,
+        kind="retrained" if rung.strategy == "exact_retrain" else "unlearned",
+        module=module,
+        weights=weights,
+        factory=factory_reference(line.workspace, spec),
+        input_shape=line.workspace.dataset(spec.dataset).features.input_shape,
+        datasets=_datasets(line, attempt, unlearned),
+        params={"strategy": rung.strategy, **_flat(rung.model_dump(exclude_none=True))},
+        metrics=_numbers(evaluation, unlearned),
+        metric_table=[metric.to_json() for metric in evaluation.metrics],
+        parent=attempt.base,
+        batch_id=attempt.batch_id,
+        tags={"expunge.gate": judged["outcome"]},
+        figures=_figures(line, attempt, evaluation, unlearned),
+        artifacts={
+            "edit.json": unlearned["edit"],
+            "gate.json": dict(judged),
+            "validation.json": dict(line.found(attempt.batch_id, "validate")),
+        },
+    )
+
+
+def _datasets(line: Line, attempt: Attempt, unlearned: Any) -> tuple[DatasetInput, ...]:
+    """The version that it is a model of, then those that the forgotten rows came from."""
+    spec = attempt.spec(line)
+    versions = line.ledger.versions(spec.dataset)
+    current = versions[-1]
+    before = [version for version in versions if version.ordinal == current.ordinal - 1]
+    retain, forget = unlearned["retain_rows"], unlearned["forget_rows"]
+    return (
+        DatasetInput(
+            current.dataset, current.md5, current.commit, current.ordinal, {"retain": retain}
+        ),
+        *(DatasetInput(v.dataset, v.md5, v.commit, v.ordinal, {"forget": forget}) for v in before),
+    )
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _numbers(evaluation: Evaluation, unlearned: Any) -> dict[str, float]:
+    """The finite metrics, with their standard errors and references, and the cost."""
+    numbers = {"cost_gradient_samples": float(unlearned["edit"]["cost"])}
+    for metric in evaluation.metrics:
+        for suffix, value in {
+            "": metric.value,
+            "_se": metric.se,
+            "_reference": metric.reference,
+        }.items():
+            if value is not None and math.isfinite(value):
+                numbers[metric.name + suffix] = float(value)
+    return numbers
+
+
+def _figures(
+    line: Line, attempt: Attempt, evaluation: Evaluation, unlearned: Any
+) -> dict[str, Any]:
+    path = attempt.folder(line) / SCORES
+    before, after = (
+        plots.MarginPair(
+            load_scores(path, "forget", model).margin,
+            load_scores(path, "held_out", model).margin,
+            evaluation.metric(name).value,
+        )
+        for model, name in (("champion", "auc_before"), ("candidate", "auc"))
+    )
+    edit = Edit.from_json(unlearned["edit"])
+    return {
+        "scores.png": plots.score_distributions(before, after),
+        "accuracy.png": _accuracy_bars(evaluation),
+        "sparsity.png": plots.sparsity_by_layer(edit.per_tensor),
+    }
+
+
+def _accuracy_bars(evaluation: Evaluation) -> Any:
+    splits = []
+    for split in ("forget", "retain", "held_out"):
+        before = evaluation.metric(f"{split}_accuracy_before")
+        after = evaluation.metric(f"{split}_accuracy")
+        splits.append(
+            plots.SplitAccuracy(
+                split.replace("_", "-"),
+                before.value,
+                after.value,
+                after.reference,
+                (before.low, before.high),
+                (after.low, after.high),
+            )
+        )
+    kind = evaluation.metric("forget_accuracy").reference_kind or "none"
+    return plots.accuracy_bars(splits, reference=kind.replace("_", " "))

@@ -1,0 +1,104 @@
+"""Claim: gather the pending targets of a dataset into a batch and look up who is there.
+
+Targets of people who are not in the dataset leave the batch as `no_match` or
+`already_erased`. A target that would erase a whole class, or everything, is blocked until an
+operator confirms it; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from expunge.dataset import Holding, Summary, look_up, summary
+from expunge.line.context import Line
+from expunge.line.recover import recover
+from expunge.requests import Claim, Fence
+from expunge.specs import ModelSpec
+
+
+def claim(line: Line, dataset: str, fence: Fence) -> str | None:
+    """The open batch of `dataset`, or a new one; None when nothing is to be done now."""
+    recover(line, dataset, fence)
+    spec, models = line.workspace.dataset(dataset), line.workspace.models(dataset)
+    champions = {model.name: line.registry.champion(model.name) for model in models}
+    limit = line.workspace.settings.max_batch
+    batch = line.ledger.claim(fence, champions=champions, limit=limit)
+    if batch is None:
+        return None
+    line.progress("claim", f"batch {batch.id}")
+    waiting = False
+    with line.station(batch.id, "claim", fence) as outcome:
+        if outcome is not None:
+            store, claims = line.store(spec), line.ledger.claims(batch.id)
+            key = line.workspace.keys.placement(dataset)
+            holdings = look_up(store, key, [claim.subject_id for claim in claims])
+            absent = [c.target_id for c in claims if c.subject_id not in holdings]
+            blocked = _blocked(claims, holdings, summary(store))
+            staying = [c for c in claims if c.subject_id in holdings and c.target_id not in blocked]
+            rows = {c.target_id: holdings[c.subject_id].rows for c in staying}
+            waiting = _should_wait(line, models, staying, holdings)
+            if not waiting:
+                line.ledger.dispose(fence, batch.id, absent=absent, blocked=blocked, rows=rows)
+            outcome |= {
+                "targets": len(claims),
+                "absent": len(absent),
+                "blocked": len(blocked),
+                "trained": {
+                    c.target_id: dict(holdings[c.subject_id].trained_by_ingest) for c in staying
+                },
+            }
+            if not staying:
+                outcome["state"] = "finished"
+    if waiting:
+        line.ledger.postpone(fence, batch.id, "waiting for more rows to measure forgetting on")
+        return None
+    return batch.id
+
+
+def _blocked(
+    claims: Iterable[Claim], holdings: Mapping[str, Holding], before: Summary
+) -> dict[int, str]:
+    """Targets that, after those due earlier, would leave a class or the dataset empty."""
+    left, rows_left = Counter(before.labels_by_role["T"]), before.rows
+    blocked: dict[int, str] = {}
+    counted: set[str] = set()
+    for claim in claims:
+        holding = holdings.get(claim.subject_id)
+        if holding is None or claim.subject_id in counted:
+            continue
+        after = left - Counter(holding.by_label_trained)
+        empties = sum(1 for label in holding.by_label_trained if after[label] <= 0)
+        if claim.confirmed or not (empties or rows_left <= holding.rows):
+            left, rows_left = after, rows_left - holding.rows
+            counted.add(claim.subject_id)
+        elif rows_left <= holding.rows:
+            blocked[claim.target_id] = "would erase every row of the dataset"
+        else:
+            blocked[claim.target_id] = f"would erase every training row of {empties} class(es)"
+    return blocked
+
+
+def _should_wait(
+    line: Line,
+    models: Iterable[ModelSpec],
+    staying: list[Claim],
+    holdings: Mapping[str, Holding],
+) -> bool:
+    """Whether a model's policy collects targets until there are rows enough to judge."""
+    policies = [model.gate for model in models if model.gate.inconclusive == "wait"]
+    if not policies or not staying:
+        return False
+    now = datetime.now(UTC)
+    people = {claim.subject_id for claim in staying}
+    rows = sum(sum(holdings[person].trained_by_ingest.values()) for person in people)
+    requests = [line.ledger.request(claim.request_id) for claim in staying]
+    oldest = min(request.received_at for request in requests)
+    nearest = min(request.due_at for request in requests)
+    return any(
+        rows < gate.min_rows
+        and now - oldest < timedelta(days=gate.max_wait_days)
+        and nearest - now > timedelta(days=gate.near_deadline_days)
+        for gate in policies
+    )

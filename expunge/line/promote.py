@@ -1,0 +1,94 @@
+"""Promote: register the candidate and move the champion alias; or hold the model in debt.
+
+The champion that the batch started from is compared with the registry's at promotion. If someone
+promoted another one meanwhile, `ChampionMovedError` tells the runner to unlearn that one.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from expunge.line.attempt import Attempt, base_of
+from expunge.line.candidate import candidate_of
+from expunge.line.context import Line
+from expunge.lineage import Registered
+from expunge.requests import Fence, ModelVersion
+
+
+def promote(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
+    """Make the attempt's candidate the champion and settle what the model owed."""
+    with line.station(batch_id, "promote", fence, attempt.part) as outcome:
+        if outcome is None:
+            return
+        line.progress("promote", f"{attempt.model}: registering")
+        exact = _strategy(line, attempt) == "exact_retrain"
+        registered = _register(line, fence, attempt, exact=exact)
+        _move_alias(line, fence, attempt, registered.version)
+        line.ledger.settle(
+            fence,
+            batch_id,
+            attempt.model,
+            decision="retrained" if exact else "promoted",
+            version=registered.version,
+        )
+        outcome |= {"version_before": attempt.base, "version_after": registered.version}
+        line.progress("promote", f"{attempt.model}: version {registered.version} is champion")
+
+
+def hold(line: Line, batch_id: str, fence: Fence, model: str, base: str) -> None:
+    """No rung passed: the model keeps its debt, and serves on or is withdrawn as its spec says."""
+    with line.station(batch_id, "hold", fence, f"{model}/{base}") as outcome:
+        if outcome is None:
+            return
+        policy = line.workspace.model(model).while_held
+        if policy == "withdraw":
+            line.registry.withdraw(model)
+        line.ledger.settle(fence, batch_id, model, decision="held", version=None)
+        outcome |= {"while_held": policy}
+        line.progress("promote", f"{model}: held, in debt")
+
+
+def _strategy(line: Line, attempt: Attempt) -> str:
+    return attempt.spec(line).ladder[attempt.rung].strategy
+
+
+def _register(line: Line, fence: Fence, attempt: Attempt, *, exact: bool) -> Registered:
+    key = f"register:{attempt.batch_id}:{attempt.part}"
+    detail = {"model": attempt.model, "base": attempt.base}
+    line.ledger.intend(fence, key, "register", detail, batch_id=attempt.batch_id)
+    registered = line.registry.find(key)
+    if registered is None:
+        registered = line.registry.register(candidate_of(line, attempt, key))
+    line.ledger.complete(fence, key, {"version": registered.version})
+    version = line.current_version(fence.dataset)
+    base = base_of(line, attempt.model, attempt.base)
+    line.ledger.record_model(
+        fence,
+        ModelVersion(
+            model=attempt.model,
+            version=registered.version,
+            dataset=fence.dataset,
+            dataset_ordinal=version.ordinal,
+            ingest_seen=version.ingest,
+            clean_as_of=version.ordinal,
+            kind="retrained" if exact else "unlearned",
+            parent=attempt.base,
+            batch_id=attempt.batch_id,
+            run_id=registered.run_id,
+            strategy=_strategy(line, attempt),
+            edits=0 if exact else base.edits + 1,
+            created_at=datetime.now(UTC),
+            promoted_at=None,
+        ),
+    )
+    return registered
+
+
+def _move_alias(line: Line, fence: Fence, attempt: Attempt, version: str) -> None:
+    key = f"promote:{attempt.batch_id}:{attempt.part}"
+    detail = {"model": attempt.model, "from": attempt.base, "to": version}
+    line.ledger.intend(fence, key, "promote", detail, batch_id=attempt.batch_id)
+    line.ledger.check(fence)
+    line.registry.promote(attempt.model, version, attempt.base)
+    line.ledger.complete(fence, key, {"champion": version})
+    line.ledger.record_promotion(fence, attempt.model, version)

@@ -1,0 +1,103 @@
+"""Run: one batch of one dataset, station after station.
+
+The order stands here once. Prefect runs the same function with each station wrapped in a task
+(`flows/deletion_batch.py`); tests run it bare and kill it where they like.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from expunge.errors import TerminalError
+from expunge.line.attempt import Attempt, models_to_settle
+from expunge.line.claim import claim
+from expunge.line.context import Line
+from expunge.line.evaluate import evaluate
+from expunge.line.gate import gate
+from expunge.line.promote import hold, promote
+from expunge.line.publish import publish
+from expunge.line.report import BatchReport, batch_report
+from expunge.line.stage import stage
+from expunge.line.unlearn import unlearn
+from expunge.line.validate import validate
+from expunge.lineage import ChampionMovedError
+from expunge.requests import Fence
+
+MOVES = 5  # champions promoted by others during one batch, before we give up
+
+
+@dataclass(frozen=True)
+class Stations:
+    """The stations of the line, bare or wrapped by an orchestrator."""
+
+    claim: Callable[[Line, str, Fence], str | None] = claim
+    stage: Callable[[Line, str, Fence], None] = stage
+    validate: Callable[[Line, str, Fence], None] = validate
+    publish: Callable[[Line, str, Fence], None] = publish
+    unlearn: Callable[[Line, str, Fence, Attempt], None] = unlearn
+    evaluate: Callable[[Line, str, Fence, Attempt], None] = evaluate
+    gate: Callable[[Line, str, Fence, Attempt], bool] = gate
+    promote: Callable[[Line, str, Fence, Attempt], None] = promote
+    hold: Callable[[Line, str, Fence, str, str], None] = hold
+
+
+def run_batch(line: Line, dataset: str, stations: Stations | None = None) -> BatchReport | None:
+    """Run the open batch of `dataset`, or a new one, to its end; None if nothing is pending."""
+    do = stations or Stations()
+    with line.lock(dataset) as fence:
+        batch_id = do.claim(line, dataset, fence)
+        if batch_id is None:
+            return None
+        if line.ledger.batch(batch_id).state != "finished":
+            do.stage(line, batch_id, fence)
+            do.validate(line, batch_id, fence)
+            do.publish(line, batch_id, fence)
+            for model in models_to_settle(line, batch_id):
+                _settle(line, batch_id, fence, model, do)
+            line.ledger.finish(fence, batch_id)
+        _sweep(line, batch_id)
+        return batch_report(line, batch_id)
+
+
+def _settle(line: Line, batch_id: str, fence: Fence, model: str, do: Stations) -> None:
+    """Bring one model to a decision; begin again where someone else moved its champion."""
+    base = line.ledger.batch(batch_id).champions.get(model)
+    for _ in range(MOVES):
+        if base is None:
+            base = line.registry.champion(model)
+        if base is None or line.ledger.may_serve(model, base):
+            line.ledger.settle(fence, batch_id, model, decision="promoted", version=base)
+            return
+        try:
+            _climb(line, fence, Attempt(batch_id, model, base, 0), do)
+        except ChampionMovedError:
+            base = line.registry.champion(model)
+            line.progress("promote", f"{model}: champion moved to {base}; unlearning that")
+        else:
+            return
+    raise TerminalError(
+        f"The champion of {model!r} was changed by others {MOVES} times during batch {batch_id}.",
+        left="The dataset is erased; the model keeps its debt.",
+        fix="stop what promotes it, then `expunge run` goes on",
+    )
+
+
+def _climb(line: Line, fence: Fence, first: Attempt, do: Stations) -> None:
+    """Try the ladder's rungs in order until one passes the gate; hold the model if none does."""
+    batch_id = first.batch_id
+    for rung in range(len(first.spec(line).ladder)):
+        attempt = replace(first, rung=rung)
+        do.unlearn(line, batch_id, fence, attempt)
+        do.evaluate(line, batch_id, fence, attempt)
+        if do.gate(line, batch_id, fence, attempt):
+            do.promote(line, batch_id, fence, attempt)
+            return
+    do.hold(line, batch_id, fence, first.model, first.base)
+
+
+def _sweep(line: Line, batch_id: str) -> None:
+    """Remove what only this batch needed: candidates and base weights."""
+    shutil.rmtree(line.workspace.state("jobs", batch_id), ignore_errors=True)
+    shutil.rmtree(line.staging(batch_id), ignore_errors=True)

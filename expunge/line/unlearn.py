@@ -1,0 +1,118 @@
+"""Unlearn: run one rung of the ladder in a process of its own.
+
+The worker gets a job file and hands back weights and a result manifest, written last and
+atomically: a worker that dies leaves nothing that counts. When this process dies, the worker
+sees its standard input close and stops.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from expunge.errors import TerminalError, TransientError
+from expunge.line.attempt import Attempt, base_of
+from expunge.line.context import Line
+from expunge.line.networks import seed_of
+from expunge.requests import Fence
+
+JOB, RESULT, WEIGHTS = "job.json", "result.json", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs: paths, names, numbers; no row and no subject."""
+
+    workspace: str
+    model: str
+    rung: int
+    base_weights: str
+    forget: tuple[str, ...]
+    ingest_seen: int
+    retain: str
+    seed: int
+
+
+def unlearn(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
+    """Make the candidate of this attempt; a diverged or failed one is an outcome as well."""
+    with line.station(batch_id, "unlearn", fence, attempt.part) as outcome:
+        if outcome is None:
+            return
+        rung = attempt.spec(line).ladder[attempt.rung]
+        line.progress("unlearn", f"{attempt.model}: {rung.strategy}")
+        folder = attempt.folder(line)
+        (folder / RESULT).unlink(missing_ok=True)
+        (folder / JOB).write_text(json.dumps(asdict(_job(line, attempt))))
+        outcome |= {"strategy": rung.strategy, **_work(line, folder)}
+
+
+def _job(line: Line, attempt: Attempt) -> Job:
+    spec = attempt.spec(line)
+    dataset = line.workspace.dataset(spec.dataset)
+    return Job(
+        workspace=str(line.workspace.root),
+        model=attempt.model,
+        rung=attempt.rung,
+        base_weights=str(base_weights(line, attempt)),
+        forget=line.ledger.debts(attempt.model),
+        ingest_seen=base_of(line, attempt.model, attempt.base).ingest_seen,
+        retain=str(line.scratch(dataset, "T")),
+        seed=seed_of(attempt.batch_id),
+    )
+
+
+def base_weights(line: Line, attempt: Attempt) -> Path:
+    """The champion's weights, fetched once per batch."""
+    folder = attempt.folder(line).parent / "base"
+    if not (folder / WEIGHTS).exists():
+        aside = folder.with_name("base.part")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        line.registry.fetch_weights(attempt.model, attempt.base, aside)
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+    return folder / WEIGHTS
+
+
+def _work(line: Line, folder: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "expunge.line.worker", str(folder)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as worker:
+        try:
+            tail = _follow(line, worker)
+        except BaseException:
+            worker.kill()
+            raise
+    if (folder / RESULT).exists():
+        result: dict[str, Any] = json.loads((folder / RESULT).read_text())
+        return result
+    if worker.returncode and worker.returncode > 0:
+        raise TerminalError(
+            f"The unlearning worker ended with status {worker.returncode}: {tail}",
+            left="The dataset is erased; the champion is as it was.",
+            fix="mend the model's spec or network, then `expunge run` goes on",
+        )
+    raise TransientError(
+        f"The unlearning worker was killed (signal {-(worker.returncode or 0)}).",
+        left="The dataset is erased; the champion is as it was.",
+        fix="`expunge run` goes on from here; if it was memory, use a larger machine",
+    )
+
+
+def _follow(line: Line, worker: subprocess.Popen[str]) -> str:
+    """Pass progress lines on; keep the last other line, the error if there is one."""
+    tail = ""
+    for text in worker.stdout or ():
+        if text.startswith("@"):
+            done, total, message = text[1:].rstrip("\n").split("\t")
+            line.progress("unlearn", message, float(done), float(total))
+        elif text.strip():
+            tail = text.strip()
+    worker.wait()
+    return tail

@@ -1,0 +1,96 @@
+"""The unlearning worker: `python -m expunge.line.worker JOB_FOLDER`.
+
+Reads `job.json`, writes `weights.safetensors` and then, atomically, `result.json`. A training
+that diverges is a result; anything else that goes wrong ends with a status and no result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expunge.errors import ExpungeError
+from expunge.line.unlearn import JOB, RESULT, WEIGHTS, Job
+from expunge.workspace import Workspace
+
+if TYPE_CHECKING:
+    from expunge.training import Epoch
+
+
+def main(folder: Path) -> None:
+    """Do the job in `folder`."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    job = Job(**json.loads((folder / JOB).read_text()))
+    result = work(job, folder)
+    aside = folder / f"{RESULT}.part"
+    aside.write_text(json.dumps(result))
+    aside.replace(folder / RESULT)
+
+
+def work(job: Job, folder: Path) -> dict[str, Any]:
+    """Unlearn as the job says; the JSON of the manifest."""
+    from expunge.dataset import Where, forget_rows, open_rows
+    from expunge.line.networks import device_of, loss_of, network
+    from expunge.training import DivergedError, load_weights, save_weights
+    from expunge.unlearning import strategy_of, unlearn
+
+    workspace = Workspace.open(Path(job.workspace))
+    spec = workspace.model(job.model)
+    dataset = workspace.dataset(spec.dataset)
+    factory = network(workspace, spec)
+    champion = factory.build(spec.recipe.seed)
+    load_weights(champion, Path(job.base_weights))
+    sealed = {batch: workspace.state("sealed") / f"{batch}.sealed" for batch in job.forget}
+    seen = Where(max_ingest=job.ingest_seen)
+    forget = forget_rows(dataset, workspace.keys, sealed, where=seen)
+    retain = open_rows(Path(job.retain), dataset)
+    strategy, repair = strategy_of(spec.ladder[job.rung], spec.recipe)
+    started = time.monotonic()
+    try:
+        outcome = unlearn(
+            champion,
+            forget,
+            retain,
+            strategy=strategy,
+            repair=repair,
+            loss=loss_of(spec),
+            seed=job.seed,
+            device=device_of(spec),
+            factory=factory,
+            on_epoch=_report,
+        )
+    except DivergedError as error:
+        return {"diverged": error.what, "forget_rows": len(forget), "retain_rows": len(retain)}
+    save_weights(outcome.model, folder / WEIGHTS)
+    return {
+        "diverged": None,
+        "forget_rows": len(forget),
+        "retain_rows": len(retain),
+        "work_seconds": round(time.monotonic() - started, 3),
+        "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
+        "edit": outcome.edit.to_json(),
+    }
+
+
+def _report(epoch: Epoch) -> None:
+    sys.stdout.write(f"@{epoch.number}\t{epoch.of}\tloss {epoch.loss:.3f}\n")
+    sys.stdout.flush()
+
+
+def _die_with_parent() -> None:
+    """Stop when the station that started us is gone: our standard input is its pipe."""
+    sys.stdin.read()
+    os._exit(75)
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]))
+    except ExpungeError as error:
+        sys.exit(error.what)

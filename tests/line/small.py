@@ -1,0 +1,99 @@
+"""A workspace small enough to run the whole line in seconds: 90 people, 10 rows each, 6 numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from expunge.dataset import ROLES
+from expunge.line import Line, ingest, train
+from expunge.requests import Filing
+from expunge.workspace import Workspace, init_workspace
+
+PEOPLE, ROWS, CLASSES = 90, 10, 3
+COLUMNS = [f"x{number}" for number in range(6)]
+
+DATASET = {
+    "name": "small",
+    "classes": CLASSES,
+    "features": {"columns": COLUMNS},
+    "shards": 8,
+    "min_held_out_subjects": 3,
+    "expectations": {"max_label_drift": 0.2, "min_rows": 50, "min_rows_per_role": 5},
+}
+MODEL = {
+    "name": "small-mlp",
+    "dataset": "small",
+    "factory": "mlp.py:MLP",
+    "args": {"inputs": len(COLUMNS), "classes": CLASSES, "hidden": [16]},
+    "recipe": {"epochs": 4, "lr": 0.01, "batch_size": 64},
+    "ladder": [{"strategy": "exact_retrain"}],
+    "gate": {"held_out": 0.5},
+    "references": {"models": 2, "epochs": 1},
+    "device": "cpu",
+}
+
+
+def person(number: int) -> str:
+    """Id of a person of the small dataset."""
+    return f"person-{number:04d}-of-the-small-set"
+
+
+def table(people: range, seed: int = 0) -> pa.Table:
+    """Rows of some people: three overlapping clouds, each person a little off."""
+    columns: dict[str, list[object]] = {"record_id": [], "subject_id": [], "label": []}
+    points = []
+    for number in people:
+        draw = np.random.default_rng([seed, number])
+        labels = draw.integers(0, CLASSES, ROWS)
+        own = draw.normal(0, 0.7, len(COLUMNS))
+        points.append(draw.normal(0, 1, (ROWS, len(COLUMNS))) + labels[:, None] * 1.2 + own)
+        columns["record_id"] += [f"record-{number:04d}-{row}" for row in range(ROWS)]
+        columns["subject_id"] += [person(number)] * ROWS
+        columns["label"] += labels.tolist()
+    values = np.concatenate(points).astype(np.float32)
+    features = {name: values[:, at] for at, name in enumerate(COLUMNS)}
+    return pa.table({**columns, **features})
+
+
+def make_workspace(root: Path, **model: object) -> Workspace:
+    """An initialised workspace with the small specs alone; nothing ingested."""
+    workspace = init_workspace(root)
+    for spec in [*root.glob("data/*.yaml"), *root.glob("models/*.yaml")]:
+        spec.unlink()
+    (root / "data/small.yaml").write_text(yaml.safe_dump(DATASET))
+    (root / "models/small-mlp.yaml").write_text(yaml.safe_dump({**MODEL, **model}))
+    return workspace
+
+
+def fill(line: Line, folder: Path) -> None:
+    """Ingest the people and train the champion."""
+    source = folder / "people.parquet"
+    pq.write_table(table(range(PEOPLE)), source)
+    ingest(line, "small", source)
+    train(line, "small-mlp")
+
+
+def people_in(line: Line, role: str, count: int) -> list[str]:
+    """The first `count` people whom the placement key puts in `role`."""
+    placement = line.store(line.workspace.dataset("small")).placement(
+        line.workspace.keys.placement("small")
+    )
+    everyone = [person(number) for number in range(PEOPLE)]
+    roles = [ROLES[code] for code in placement.place(everyone).role]
+    return [one for one, its in zip(everyone, roles, strict=True) if its == role][:count]
+
+
+def file(line: Line, *subjects: str, source: str = "portal", first: int = 1) -> list[str]:
+    """File one GDPR request for each subject; the request ids."""
+    received = datetime(2026, 11, 1, tzinfo=UTC)
+    filings = [
+        Filing(source, f"ticket-{first + number}", subject, "gdpr", received, ("small",))
+        for number, subject in enumerate(subjects)
+    ]
+    return [filed.request_id for filed in line.ledger.file(filings)]
