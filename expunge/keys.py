@@ -62,7 +62,7 @@ class DataKey:
         """Decrypt what `seal` made with the same key and context."""
         try:
             return self.cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # too short for a nonce is a ValueError
             raise TerminalError(
                 f"What was sealed under data key {self.name!r} does not decrypt: it was altered, "
                 "or belongs to another record.",
@@ -138,7 +138,7 @@ class KeyRing:
         except FileNotFoundError:
             raise KeyMissingError(
                 f"Key {name!r} is not in the key folder.",
-                fix="restore the key folder from its backup; `expunge doctor` lists what is missing",
+                fix="restore the key folder from its backup; `expunge doctor` says what is missing",
             ) from None
         if len(key) != _KEY_BYTES:
             raise TerminalError(

@@ -5,7 +5,9 @@ The defaults need no server: SQLite for ledger and MLflow, a folder as DVC remot
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -46,9 +48,9 @@ class Settings(BaseSettings):
 
 
 def load_settings(root: Path) -> Settings:
-    """Settings of the workspace at `root`."""
+    """Settings of the workspace at `root`; relative folders are below it."""
     private = root / ".expunge"
-    defaults = {
+    defaults: dict[str, Any] = {
         "ledger_url": f"sqlite:///{private / 'ledger.db'}",
         "mlflow_tracking_uri": f"sqlite:///{private / 'mlflow.db'}",
         "mlflow_artifacts": (private / "mlartifacts").as_uri(),
@@ -61,7 +63,9 @@ def load_settings(root: Path) -> Settings:
         model_config = SettingsConfigDict(toml_file=file)
 
     try:
-        return InWorkspace(**defaults)
+        settings = InWorkspace(**defaults)
+    except tomllib.TOMLDecodeError as error:
+        raise TerminalError(f"expunge.toml is not TOML: {error}", fix="edit expunge.toml") from None
     except ValidationError as error:
         fields = "; ".join(
             f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
@@ -71,3 +75,5 @@ def load_settings(root: Path) -> Settings:
             f"The settings cannot be used: {fields}.",
             fix="mend expunge.toml or the EXPUNGE_* variables",
         ) from None
+    folders = {"keys": root / settings.keys, "state": root / settings.state}
+    return settings.model_copy(update=folders)

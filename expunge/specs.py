@@ -277,7 +277,9 @@ def _load(path: Path, kind: type[S]) -> S:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SpecError(f"There is no spec {where}.", fix=f"write {where}, or mend the name") from None
+        raise SpecError(
+            f"There is no spec {where}.", fix=f"write {where}, or mend the name"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"{where} is not YAML in UTF-8: {error}", fix=f"edit {where}") from None
     if not isinstance(raw, dict):

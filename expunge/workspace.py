@@ -21,7 +21,7 @@ from expunge.specs import (
     load_model_spec,
 )
 
-_QUIET = {
+QUIET = {  # what switches off telemetry, and pickle
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "GX_ANALYTICS_ENABLED": "false",
@@ -37,7 +37,7 @@ IDENTITY = ("expunge", "expunge@localhost")
 
 def quiet_environment() -> None:
     """Switch off telemetry, and pickle, of everything that this process starts or imports."""
-    os.environ.update(_QUIET)
+    os.environ.update(QUIET)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from expunge.errors import ExpungeError, TerminalError, TransientError
@@ -143,6 +144,23 @@ def materialise(repo: Any, md5: str, folder: Path) -> None:
         tree = _tree(repo, md5)
         _pull(repo, md5, set(_files(tree).values()))
         checkout(str(folder), localfs, tree, repo.cache.local, force=True, state=repo.state)
+
+
+def probe_remote(repo: Any) -> str:
+    """Write, read and remove a small file on the default remote; the remote's name and path."""
+    remote = repo.cloud.get_remote()
+    fs, word = remote.fs, token_hex(8)
+    path = fs.join(remote.path, f".expunge-doctor-{word}")
+    fs.makedirs(remote.path, exist_ok=True)
+    with fs.open(path, "wb") as file:
+        file.write(word.encode())
+    try:
+        with fs.open(path, "rb") as file:
+            if file.read() != word.encode():
+                raise OSError(f"the remote at {remote.path} gave back something else")
+    finally:
+        fs.remove(path)
+    return f"{remote.name} ({fs.unstrip_protocol(remote.path)})"
 
 
 def sweep(folder: Path) -> None:
