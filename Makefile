@@ -1,0 +1,59 @@
+# Everything runs in .venv: `make demo` and `make test` need only Python, git and make.
+
+PYTHON      ?= python3
+# Where pip looks for torch besides its usual index, for example
+# https://download.pytorch.org/whl/cpu for the smaller build without CUDA.
+TORCH_INDEX ?=
+# Processes of the test suite.
+JOBS        ?= 2
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
+INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint format lock clean distclean
+
+help:            ## Show this list
+	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p; s/^\([a-z]*\):  *## /  make \1\t/p' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Install expunge and its tools into .venv
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("expunge needs Python 3.11 or newer; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INDEX) -c requirements.lock -e '.[dev]'
+	@touch $@
+
+demo: setup      ## Run the main job on a small real dataset, in demo/
+	$(BIN)/python -m expunge.cli demo --workspace demo
+
+test: setup      ## Run the whole test suite
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+check: setup     ## Lint, format, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lint: setup      ## Mend what the linter can mend
+	$(BIN)/ruff check --fix .
+
+format: setup    ## Format the code
+	$(BIN)/ruff format .
+
+lock: setup      ## Write requirements.lock from what .venv holds
+	sed -n '/^#/p' requirements.lock > requirements.lock.new
+	$(BIN)/python -m pip freeze --exclude-editable | grep == | sed 's/+.*//' \
+	  | grep -viE '^(expunge|nvidia|cuda|triton)' | LC_ALL=C sort -f >> requirements.lock.new
+	mv requirements.lock.new requirements.lock
+	@touch $(READY)
+
+clean:           ## Remove the demo, build results and caches
+	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find expunge flows tasks tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove .venv as well
+	rm -rf $(VENV) *.egg-info
