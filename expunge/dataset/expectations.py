@@ -15,6 +15,9 @@ from expunge.specs import DatasetSpec
 from expunge.workspace import quiet_environment
 
 if TYPE_CHECKING:
+    from great_expectations.data_context.data_context.ephemeral_data_context import (
+        EphemeralDataContext,
+    )
     from great_expectations.expectations.expectation import Expectation as GXExpectation
 
 _NONE_OF = {
@@ -137,10 +140,8 @@ def _run(rules: list[_Rule], columns: dict[str, int | float | str]) -> list[bool
     quiet_environment()
     import great_expectations as gx
     import pandas as pd  # type: ignore[import-untyped]
-    from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    context = _context()
     asset = context.data_sources.add_pandas("facts").add_dataframe_asset("facts")
     batch = asset.add_batch_definition_whole_dataframe("staged").get_batch(
         {"dataframe": pd.DataFrame([columns])}
@@ -151,6 +152,19 @@ def _run(rules: list[_Rule], columns: dict[str, int | float | str]) -> list[bool
     result = batch.validate(suite, result_format="BOOLEAN_ONLY")
     met = {_key(found.expectation_config): bool(found.success) for found in result.results}
     return [met[(rule.column, rule.equals, rule.low, rule.high)] for rule in rules]
+
+
+def _context() -> EphemeralDataContext:
+    """A context in memory, without the temporary docs site that the default one leaves behind."""
+    import great_expectations as gx
+    from great_expectations.data_context.types import base
+
+    config = base.DataContextConfig(
+        store_backend_defaults=base.InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=base.ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    return gx.get_context(mode="ephemeral", project_config=config)
 
 
 def _key(config: Any) -> tuple[str, str | None, float | None, float | None]:

@@ -139,7 +139,9 @@ def _sum_up(spec: DatasetSpec, current: Store, rewritten: Store, shards: list[Sh
         non_finite=inside("non_finite"),
         labels_out_of_range=inside("labels_outside"),
         stale_indexes=total("index_stale"),
-        stale_manifest=int(bool(shards) and not _manifest_fits(current, rewritten, after)),
+        stale_manifest=int(
+            any(s.staged for s in shards) and not _counted(current, rewritten, after)
+        ),
         labels_before=int(had.any(axis=0).sum()),
         labels_lost=int((had & ~have).any(axis=0).sum()),
         label_drift=_drift(before, after),
@@ -158,7 +160,7 @@ def _drift(before: Tally, after: Tally) -> float:
     return float(np.abs(shares[0] - shares[1]).sum() / 2) if after.total else 1.0
 
 
-def _manifest_fits(current: Store, rewritten: Store, after: Tally) -> bool:
+def _counted(current: Store, rewritten: Store, after: Tally) -> bool:
     try:
         found, before = rewritten.manifest, current.manifest
     except ShardError:

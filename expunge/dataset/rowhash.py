@@ -64,7 +64,7 @@ class RowHash:
             inner = array.values.slice(array.offset * size, len(array) * size)
             if not inner.null_count:
                 words = _words(inner, kind.value_type.bit_width // 8)
-                return self._fixed(words.reshape(len(array), -1), name)
+                return self._fixed(words.reshape(len(array), size * words.shape[1]), name)
         if pa.types.is_boolean(kind):
             return self._values(array.cast(pa.uint8()), name)
         if pa.types.is_primitive(kind):
@@ -120,7 +120,8 @@ def _words(array: pa.Array, width: int) -> npt.NDArray[np.unsignedinteger]:
     kind: type[np.unsignedinteger] = np.uint8 if width == 1 else np.uint16
     whole = np.frombuffer(data or b"", np.uint8)
     begin = array.offset * width
-    return whole[begin : begin + len(array) * width].view(kind).reshape(len(array), -1)
+    words = whole[begin : begin + len(array) * width].view(kind)
+    return words.reshape(len(array), width // np.dtype(kind).itemsize)
 
 
 def _mix(values: Hashes) -> Hashes:

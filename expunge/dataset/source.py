@@ -51,7 +51,8 @@ class Source:
     def _parquet(self, file: Path) -> Iterator[pa.RecordBatch]:
         width = 4 * self.spec.features.width + 64
         size = max(1, min(_MAX_ROWS, _BATCH_BYTES // width))
-        with _reading(file), pq.ParquetFile(file, memory_map=True, pre_buffer=False) as opened:
+        options = {"memory_map": True, "pre_buffer": False, "page_checksum_verification": True}
+        with _reading(file), pq.ParquetFile(file, **options) as opened:
             yield from opened.iter_batches(batch_size=size)
 
 
