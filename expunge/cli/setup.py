@@ -62,10 +62,14 @@ def doctor(session: Session) -> None:
 
 
 def demo(session: Session) -> None:
-    """Run the main job on scikit-learn's digits, in a workspace of its own."""
-    from expunge.cli.demo import demo as run_demo
+    """Run the main job on scikit-learn's digits, in a workspace of its own.
 
-    status = run_demo(session.root, session.out)
+    The workspace is made anew in --workspace, or in ./expunge-demo.
+    """
+    from expunge.cli.demo import run_demo
+
+    here = Path().absolute()
+    status = run_demo(here / "expunge-demo" if session.root == here else session.root, session.out)
     if status:
         raise typer.Exit(status)
 
