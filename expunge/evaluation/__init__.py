@@ -4,8 +4,9 @@
 references need torch, which is imported there.
 """
 
-from expunge.evaluation.evaluate import EvaluationInput, SplitScores, evaluate
+from expunge.evaluation.evaluate import evaluate
 from expunge.evaluation.gate import judge
+from expunge.evaluation.inputs import EvaluationInput, SplitScores
 from expunge.evaluation.metric import (
     Evaluation,
     EvaluationError,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from expunge.evaluation.inputs import EvaluationInput
 from expunge.evaluation.membership import (
     Population,
     TwoSides,
@@ -17,10 +18,8 @@ from expunge.evaluation.membership import (
 )
 from expunge.evaluation.metric import (
     Evaluation,
-    EvaluationError,
     Metric,
     ReferenceKind,
-    RequestKind,
     WorstSubject,
 )
 from expunge.evaluation.per_subject import (
@@ -39,50 +38,12 @@ from expunge.evaluation.rates import (
     retrained_accuracy,
     undefined,
 )
-from expunge.evaluation.references import reference_kind
+from expunge.evaluation.references import Statistic, reference_kind
 from expunge.evaluation.scores import Floats, Scores
-from expunge.evaluation.uncertainty import Z95
+from expunge.evaluation.uncertainty import Z95, units
 
 RESAMPLES = 1_000
 FEW_PEOPLE = 10
-
-
-@dataclass(frozen=True, eq=False)
-class SplitScores:
-    """Champion, candidate and, where there is one, exact retrain on the same rows of a split.
-
-    `reference_margin` [N]: mean reference score (`reference_margin(models, rows)`); needed on the
-    forget and the held-out split, where it says which rows are hard.
-    """
-
-    champion: Scores
-    candidate: Scores
-    retrain: Scores | None = None
-    reference_margin: Floats | None = None
-
-    def __post_init__(self) -> None:
-        others = [self.candidate] + ([self.retrain] if self.retrain is not None else [])
-        margins = self.reference_margin
-        if not all(self.champion.same_rows(other) for other in others) or (
-            margins is not None and len(margins) != len(self.champion)
-        ):
-            raise EvaluationError(
-                "The scores of champion, candidate and references are not of the same rows.",
-                fix="score all models on one split, in one order",
-            )
-
-
-@dataclass(frozen=True, eq=False)
-class EvaluationInput:
-    """The three splits: forget (erased training rows), retain (a sample), held-out (role E).
-
-    `request`: whole "subjects", random "rows", or a "class"; it decides which reference is valid.
-    """
-
-    forget: SplitScores
-    retain: SplitScores
-    held_out: SplitScores
-    request: RequestKind = "subjects"
 
 
 def evaluate(inputs: EvaluationInput, *, seed: int, resamples: int = RESAMPLES) -> Evaluation:
@@ -108,8 +69,9 @@ def evaluate(inputs: EvaluationInput, *, seed: int, resamples: int = RESAMPLES) 
 def _accuracies(inputs: EvaluationInput) -> list[Metric]:
     forget, retain, held_out = inputs.forget, inputs.retain, inputs.held_out
     target = _accuracy_reference(inputs)
-    on_retain = retrained_accuracy(retain.retrain) if retain.retrain else None
-    on_held_out = retrained_accuracy(held_out.retrain) if held_out.retrain else None
+    on_retain, on_held_out = (
+        retrained_accuracy(split.retrain) if split.retrain else None for split in (retain, held_out)
+    )
     return [
         accuracy("forget_accuracy", forget.candidate, target),
         accuracy("forget_accuracy_before", forget.champion, target),
@@ -129,16 +91,14 @@ def _accuracy_reference(inputs: EvaluationInput) -> AccuracyReference | None:
     kind = _kind("accuracy", inputs, held_out)
     if kind == "zero":
         return AccuracyReference("zero", 0.0, 0.0)
-    return (
-        estimated_accuracy(kind, held_out, forget.champion)
-        if kind and len(forget.champion)
-        else None
-    )
+    if kind is None or not len(forget.champion):
+        return None
+    return estimated_accuracy(kind, held_out, forget.champion)
 
 
-def _kind(statistic: str, inputs: EvaluationInput, held_out: Scores) -> ReferenceKind | None:
+def _kind(statistic: Statistic, inputs: EvaluationInput, held_out: Scores) -> ReferenceKind | None:
     return reference_kind(
-        "accuracy" if statistic == "accuracy" else "membership",
+        statistic,
         inputs.request,
         has_retrain=inputs.forget.retrain is not None and inputs.held_out.retrain is not None,
         held_out_subjects=len(np.unique(held_out.subjects)),
@@ -169,14 +129,15 @@ def _memberships(
     retrain = None
     if forget.retrain is not None and held_out.retrain is not None:
         retrain = forget.retrain, held_out.retrain
-    drawn = resampled_aucs(
-        rows, [*models, *([retrain] if retrain else [])], resamples=resamples, seed=seed
-    )
+    if retrain is not None:
+        models.append(retrain)
+    drawn = resampled_aucs(rows, models, resamples=resamples, seed=seed)
     target = drawn[2] if retrain else np.zeros(resamples)
     reference = auc(rows, retrain) if retrain else 0.5 if kind else None
     found = []
     for each, model, own in zip(names, models, drawn, strict=False):
-        spread = _few_people_se(rows, model, resamples=resamples, seed=seed)
+        # A retrain is of the very same people: how they differ from others does not enter.
+        spread = None if retrain else _few_people_se(rows, model, resamples=resamples, seed=seed)
         metric = _membership(each, rows, auc(rows, model), (own, own - target), spread)
         found.append(replace(metric, reference=reference, reference_kind=kind))
     return found
@@ -190,7 +151,7 @@ def _membership(
     few_people: tuple[float, int] | None,
 ) -> Metric:
     """The AUC with its errors: `drawn` resamples of it, and of its gap to the reference."""
-    people = min(len(np.unique(rows.forget_subjects)), len(np.unique(rows.held_out_subjects)))
+    people = min(units(rows.forget_subjects)[1], units(rows.held_out_subjects)[1])
     se, gap = (_bootstrap_se(each, people) for each in drawn)
     degrees = people - 1
     if few_people is not None:

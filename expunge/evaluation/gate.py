@@ -105,7 +105,7 @@ def _unjudged(metric: Metric, gate: GateSpec) -> str | None:
         return f"{metric.n} hard rows, {gate.min_hard_rows} needed"
     if metric.left_out > metric.n:
         return f"{metric.left_out} hard rows are of classes with too few held-out rows"
-    if metric.reference_kind is None:
+    if metric.reference is None:
         return "too few held-out people for a reference"
     if math.isnan(metric.gap_se):
         return "too few people for an error"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from expunge.evaluation.scores import Codes, Floats, Mask, Scores
-from expunge.evaluation.uncertainty import dense_codes
+from expunge.evaluation.uncertainty import units
 
 HARD_BELOW = 1.0
 MIN_HELD_OUT_PER_CLASS = 5
@@ -123,10 +123,7 @@ def resampled_aucs(
     leaves the forget side as it is.
     """
     margins = [population.margins(model) for model in models]
-    forget, held_out = (
-        dense_codes(population.forget_subjects),
-        dense_codes(population.held_out_subjects),
-    )
+    forget, held_out = units(population.forget_subjects), units(population.held_out_subjects)
     step = max(1, _CELLS // (len(forget[0]) + len(held_out[0])))
     parts = []
     for number, start in enumerate(range(0, resamples, step)):

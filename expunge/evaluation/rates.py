@@ -118,8 +118,9 @@ def forgetting_rate(
     target = np.zeros(n) if reference.retrain is None else hits(reference.retrain)
     columns = np.column_stack([before - after, before - target])
     cov = subject_covariance(columns, champion.subjects)
-    top, bottom = float(columns[:, 0].mean()), float(before.mean()) - reference.value
+    top, bottom = (float(mean) for mean in columns.mean(axis=0))
     if reference.retrain is None:
+        bottom -= reference.value
         cov[1, 1] += reference.se**2
     return _ratio("forgetting_rate", top, bottom, cov, n=n, reference=(1.0, reference.kind))
 

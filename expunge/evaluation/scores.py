@@ -90,7 +90,8 @@ def scores_of_logits(logits: NDArray[Any], labels: NDArray[Any], subjects: NDArr
     parts = [_margins(logits[i : i + _CHUNK], labels[i : i + _CHUNK]) for i in starts]
     correct = np.concatenate([part[0] for part in parts] or [np.zeros(0, dtype=bool)])
     margin = np.concatenate([part[1] for part in parts] or [np.zeros(0)])
-    loss = np.logaddexp(0.0, -margin)
+    with np.errstate(invalid="ignore"):  # NaN is refused below, by Scores
+        loss = np.logaddexp(0.0, -margin)
     return Scores(correct, margin, loss, labels, np.asarray(subjects, dtype=np.int64))
 
 
@@ -101,7 +102,7 @@ def _margins(logits: NDArray[Any], labels: Codes) -> tuple[Mask, Floats]:
     own = z[rows, labels].copy()
     z[rows, labels] = -np.inf
     top = z.max(axis=1)
-    with np.errstate(invalid="ignore"):  # inf − inf is NaN, which Scores refuses
+    with np.errstate(invalid="ignore"):  # inf − inf likewise
         others = top + np.log(np.exp(z - top[:, None]).sum(axis=1))
     return correct, own - others
 

@@ -23,6 +23,12 @@ def dense_codes(subjects: Codes) -> tuple[Codes, int]:
     return dense.astype(np.int64), len(unique)
 
 
+def units(subjects: Codes) -> tuple[Codes, int]:
+    """What varies independently: people, renumbered; the rows themselves below two people."""
+    dense, m = dense_codes(subjects)
+    return (dense, m) if m > 1 else (np.arange(len(subjects)), len(subjects))
+
+
 def subject_covariance(
     columns: NDArray[np.float64], subjects: Codes, weights: Floats | None = None
 ) -> Floats:
@@ -34,9 +40,7 @@ def subject_covariance(
     w = np.ones(n) if weights is None else weights
     if n == 0 or w.sum() <= 0:
         return np.full((columns.shape[1],) * 2, np.nan)
-    dense, m = dense_codes(subjects)
-    if m < 2:
-        dense, m = np.arange(n), n
+    dense, m = units(subjects)
     residual = (columns - w @ columns / w.sum()) * (w / w.sum())[:, None]
     sums = np.zeros((m, columns.shape[1]))
     np.add.at(sums, dense, residual)
@@ -54,7 +58,9 @@ def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:
     centre = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+    # Rounding must not put the share outside its own interval.
+    low, high = (centre - half) / scale, (centre + half) / scale
+    return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
 def effective_rows(values: Floats, subjects: Codes) -> float:
@@ -81,7 +87,7 @@ def fieller(top: float, bottom: float, cov: Floats, z: float = Z95) -> tuple[flo
     c = top**2 - z * z * cov[0, 0]
     # b² − ac is never below 0 when a > 0; rounding may say otherwise.
     root = math.sqrt(max(0.0, b * b - a * c))
-    return (b - root) / a, (b + root) / a
+    return float((b - root) / a), float((b + root) / a)
 
 
 def ratio_se(top: float, bottom: float, cov: Floats) -> float:
