@@ -20,6 +20,7 @@ from expunge.line.ingest import refuse_open_batch
 from expunge.line.networks import device_of, factory_reference, loss_of, network
 from expunge.line.recover import recover
 from expunge.lineage import Candidate, DatasetInput, Registered
+from expunge.lineage.candidate import Context
 from expunge.requests import DatasetVersion, Fence, ModelVersion
 from expunge.specs import DatasetSpec, ModelSpec
 
@@ -166,6 +167,7 @@ def _candidate(
 
     weights = folder / "weights.safetensors"
     save_weights(fitted.module, weights)
+    rows: dict[Context, int] = {"training": fitted.rows}
     return Candidate(
         effect_key=f"train:{spec.name}:{secrets.token_hex(8)}",
         model=spec.name,
