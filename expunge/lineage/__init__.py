@@ -16,16 +16,30 @@ from expunge.lineage.connection import (
     UnknownModelVersionError,
 )
 from expunge.lineage.registry import Registry
+from expunge.lineage.trace import (
+    NothingToTraceError,
+    trace_dataset,
+    trace_model,
+    trace_request,
+)
+from expunge.lineage.tree import Tree, render, to_json
 
 __all__ = [
     "Candidate",
     "ChampionMovedError",
     "DatasetInput",
     "FactoryReference",
+    "NothingToTraceError",
     "Registered",
     "Registry",
     "RegistryRefusedError",
     "RegistryUnreachableError",
     "SavedModel",
+    "Tree",
     "UnknownModelVersionError",
+    "render",
+    "to_json",
+    "trace_dataset",
+    "trace_model",
+    "trace_request",
 ]

@@ -1,18 +1,38 @@
-"""The pictures logged with a candidate, in one style.
+"""The pictures logged with a candidate: scores, accuracies, sparsity, training curves.
 
-Drawn without pyplot, so nothing is global and nothing leaks. 960 × 540 pixels, readable at the
-size at which MLflow shows an artifact. Colours are Okabe and Ito's, told apart by colour-blind
-people: vermillion is always the forgotten rows, blue always held-out rows.
+They take plain numbers and give a matplotlib figure; `to_png` makes it a file.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from expunge.lineage.style import (
+    DASHES,
+    FORGET,
+    GREY,
+    HELD_OUT,
+    INK,
+    ORANGE,
+    SKY,
+    colours,
+    styled_figure,
+    to_png,
+)
+
+__all__ = [
+    "MarginPair",
+    "SplitAccuracy",
+    "accuracy_bars",
+    "score_distributions",
+    "sparsity_by_layer",
+    "to_png",
+    "training_curve",
+    "training_curves",
+]
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,49 +40,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#0072B2",
-    "#D55E00",
-    "#CC79A7",
-)
-INK, GREY, RULE = "#222222", "#8C8C8C", "#DDDDDD"
-FORGET, HELD_OUT = VERMILLION, BLUE
-_DPI = 120
-_SIZE = (8.0, 4.5)
 _LAYERS = 36
-_DASHES = (0, (3, 1.5))
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "grid.color": RULE,
-    "lines.linewidth": 2,
-}
 
 
 class LayerEdit(Protocol):
     """One tensor of an edit record: `expunge.unlearning.TensorEdit` is one."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...
     @property
-    def parameters(self) -> int: ...  # noqa: D102
+    def parameters(self) -> int: ...
     @property
-    def masked(self) -> int: ...  # noqa: D102
+    def masked(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -103,7 +92,7 @@ def score_distributions(before: MarginPair, after: MarginPair) -> Figure:
     finite = np.concatenate([values[np.isfinite(values)] for values in every])
     low, high = np.percentile(finite, [0.5, 99.5]) if len(finite) else (-1.0, 1.0)
     edges = np.linspace(low, max(high, low + 1e-6), 41)
-    with _figure(rows=2, sharex=True) as (figure, axes):
+    with styled_figure(rows=2, sharex=True) as (figure, axes):
         for axis, title, pair in zip(axes, ("Before", "After"), (before, after), strict=True):
             _margins(axis, pair, edges)
             said = "" if pair.auc is None else f"   membership AUC {pair.auc:.2f}"
@@ -116,7 +105,7 @@ def score_distributions(before: MarginPair, after: MarginPair) -> Figure:
 
 def accuracy_bars(splits: Sequence[SplitAccuracy], *, reference: str = "exact retrain") -> Figure:
     """Accuracy before and after on each split; a dashed line marks what `reference` has."""
-    with _figure() as (figure, (axis,)):
+    with styled_figure() as (figure, (axis,)):
         for place, split in enumerate(splits):
             _bars(axis, place, split)
         axis.set_xticks(range(len(splits)), [split.split for split in splits])
@@ -140,10 +129,10 @@ def sparsity_by_layer(layers: Sequence[LayerEdit]) -> Figure:
     shares = [masked / parameters if parameters else 0.0 for _, parameters, masked in pooled]
     total = sum(parameters for _, parameters, _ in pooled)
     whole = sum(masked for _, _, masked in pooled) / total if total else 0.0
-    with _figure(height=max(2.6, 1.5 + 0.29 * len(pooled))) as (figure, (axis,)):
+    with styled_figure(height=max(2.6, 1.5 + 0.29 * len(pooled))) as (figure, (axis,)):
         places = range(len(pooled))
         axis.barh(places, shares, height=0.7, color=ORANGE)
-        axis.axvline(whole, color=INK, linewidth=1.5, linestyle=_DASHES)
+        axis.axvline(whole, color=INK, linewidth=1.5, linestyle=DASHES)
         limit = max([*shares, whole, 1e-9]) * 1.3
         for place, (share, (_, parameters, _)) in enumerate(zip(shares, pooled, strict=True)):
             said = f"{share:.1%} of {_count(parameters)}"
@@ -171,8 +160,8 @@ def training_curves(curves: Mapping[str, Sequence[float]]) -> Figure:
     import numpy as np
     from matplotlib.ticker import MaxNLocator
 
-    with _figure() as (figure, (axis,)):
-        for (name, values), colour in zip(curves.items(), _cycle(), strict=False):
+    with styled_figure() as (figure, (axis,)):
+        for (name, values), colour in zip(curves.items(), colours(), strict=False):
             epochs = np.arange(1, len(values) + 1)
             axis.plot(epochs, values, color=colour, marker="o", markersize=3.5, label=name)
         positive = [value for values in curves.values() for value in values if value > 0]
@@ -193,29 +182,6 @@ def training_curves(curves: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def to_png(figure: Figure) -> bytes:
-    """The figure as a PNG file; equal figures give equal bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-@contextmanager
-def _figure(
-    *, rows: int = 1, height: float = _SIZE[1], sharex: bool = False
-) -> Iterator[tuple[Figure, Sequence[Axes]]]:
-    """A figure of `rows` panels; drawn within the style, which ends with the block."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(_SIZE[0], height), layout="constrained")
-        FigureCanvasAgg(figure)
-        panels = figure.subplots(rows, 1, sharex=sharex, squeeze=False)
-        yield figure, list(panels[:, 0])
-
-
 def _margins(axis: Axes, pair: MarginPair, edges: NDArray[np.float64]) -> None:
     import numpy as np
 
@@ -223,13 +189,14 @@ def _margins(axis: Axes, pair: MarginPair, edges: NDArray[np.float64]) -> None:
         ("held-out rows", pair.held_out, HELD_OUT),
         ("forgotten rows", pair.forget, FORGET),
     ):
-        counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+        inside = np.clip(values, edges[0], edges[-1])  # the outermost bins hold what lies beyond
+        counts, _ = np.histogram(inside, edges)
         density = counts / max(1, len(values))
         axis.stairs(density, edges, fill=True, color=colour, alpha=0.28)
         label = f"{name} ({len(values):,})"
         axis.stairs(density, edges, color=colour, linewidth=1.8, label=label)
         if len(values):
-            axis.axvline(float(np.median(values)), color=colour, linewidth=1.8, linestyle="--")
+            axis.axvline(float(np.median(inside)), color=colour, linewidth=1.8, linestyle="--")
     axis.set_ylim(bottom=0)
     axis.set_yticks([])
     axis.spines["left"].set_visible(False)
@@ -252,7 +219,7 @@ def _bars(axis: Axes, place: float, split: SplitAccuracy) -> None:
         axis.text(middle, top + 0.015, f"{value:.1%}", ha="center", va="bottom", fontsize=10)
     if reference is not None:
         ends = (place - width * 1.12, place + width * 1.12)
-        axis.plot(ends, (reference, reference), color=INK, linewidth=1.8, linestyle=_DASHES)
+        axis.plot(ends, (reference, reference), color=INK, linewidth=1.8, linestyle=DASHES)
 
 
 def _accuracy_legend(axis: Axes, reference: str | None) -> None:
@@ -265,7 +232,7 @@ def _accuracy_legend(axis: Axes, reference: str | None) -> None:
     ]
     if reference is not None:
         label = f"reference: {reference}"
-        handles.append(Line2D([], [], color=INK, linewidth=1.8, linestyle=_DASHES, label=label))
+        handles.append(Line2D([], [], color=INK, linewidth=1.8, linestyle=DASHES, label=label))
     axis.legend(
         handles=handles,
         loc="lower left",
@@ -300,8 +267,3 @@ def _count(number: int) -> str:
         if number >= size:
             return f"{number / size:.1f}{unit}"
     return f"{number:,}"
-
-
-def _cycle() -> Iterator[str]:
-    while True:
-        yield from (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)

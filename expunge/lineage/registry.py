@@ -10,14 +10,12 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expunge.errors import TerminalError
+from expunge.lineage.aliases import CHAMPION, Aliases
 from expunge.lineage.candidate import (
     MODEL_FILE,
     WEIGHTS_FILE,
@@ -26,53 +24,23 @@ from expunge.lineage.candidate import (
     SavedModel,
 )
 from expunge.lineage.connection import (
-    ChampionMovedError,
     UnknownModelVersionError,
-    connect,
-    missing,
     mlflow_errors,
 )
 from expunge.lineage.packaging import OWN_FOLDER
 from expunge.lineage.runs import Run, discard_runs
-from expunge.settings import Settings
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from torch import nn
 
-CHAMPION = "champion"
-CANDIDATE = "candidate"
-WITHDRAWN = "withdrawn"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/@+#=-]{0,499}")
 
 
 @dataclass(frozen=True)
-class Registry:
+class Registry(Aliases):
     """The tracking store and model registry of one workspace. Opening it costs nothing: MLflow
     is imported, and the store reached, at the first question.
     """
-
-    uri: str = field(repr=False)
-    artifacts: str | None
-    scratch: Path | None = None
-
-    @classmethod
-    def open(cls, settings: Settings) -> Registry:
-        """The registry of the settings."""
-        scratch = settings.state / "scratch"
-        return cls(settings.mlflow_tracking_uri, settings.mlflow_artifacts, scratch)
-
-    @cached_property
-    def client(self) -> MlflowClient:
-        """MLflow's client of this store."""
-        return connect(self.uri)
-
-    def prepare(self) -> None:
-        """Create the tables of an empty store now (3 s with SQLite) rather than at first use."""
-        with mlflow_errors("open the MLflow store"):
-            self.client.search_registered_models(max_results=1)
-
-    # -- registering ---------------------------------------------------------------------------
 
     def find(self, effect_key: str) -> Registered | None:
         """The version registered under an effect key, if there is one."""
@@ -106,67 +74,6 @@ class Registry:
             )
             run.link(candidate.model, str(version.version))
         return Registered(candidate.model, str(version.version), run.run_id)
-
-    # -- aliases -------------------------------------------------------------------------------
-
-    def champion(self, model: str) -> str | None:
-        """Version that the line works from: alias `champion`, or the withdrawn one, or None."""
-        return self.alias(model, CHAMPION) or self.alias(model, WITHDRAWN)
-
-    def alias(self, model: str, alias: str) -> str | None:
-        """Version that an alias points to, or None."""
-        from mlflow.exceptions import MlflowException
-
-        with mlflow_errors(f"read alias {alias!r} of {model!r}"):
-            try:
-                return str(self.client.get_model_version_by_alias(model, alias).version)
-            except MlflowException as error:
-                if not missing(error):
-                    raise
-        return None
-
-    def set_alias(self, model: str, alias: str, version: str) -> None:
-        """Point an alias at a version."""
-        self._version(model, version)
-        with mlflow_errors(f"set alias {alias!r} of {model!r}"):
-            self.client.set_registered_model_alias(model, alias, version)
-
-    def set_candidate(self, model: str, version: str) -> None:
-        """Point alias `candidate` at a version."""
-        self.set_alias(model, CANDIDATE, version)
-
-    def promote(self, model: str, version: str, expected: str | None) -> None:
-        """Make `version` the champion, if the champion still is `expected`.
-
-        Idempotent where it already is the champion. MLflow cannot compare and set in one step:
-        the dataset's lock keeps our own writers apart, this comparison finds everyone else.
-        """
-        current = self.champion(model)
-        if current not in (version, expected):
-            raise ChampionMovedError(
-                f"The champion of {model!r} is version {current}, not {expected}: someone "
-                "promoted meanwhile.",
-                left=f"Version {version} stays registered, and version {current} the champion.",
-                fix="run the batch again: the new champion is unlearned",
-                found=current,
-            )
-        if self.alias(model, CHAMPION) != version:
-            self.set_alias(model, CHAMPION, version)
-        self._clear_alias(model, WITHDRAWN)
-        if self.alias(model, CANDIDATE) == version:
-            self._clear_alias(model, CANDIDATE)
-
-    def withdraw(self, model: str) -> None:
-        """Stop serving the champion: `models:/NAME@champion` finds nothing until a promotion.
-
-        Alias `withdrawn` keeps the version for the next batch to unlearn. Idempotent.
-        """
-        version = self.alias(model, CHAMPION)
-        if version is not None:
-            self.set_alias(model, WITHDRAWN, version)
-            self._clear_alias(model, CHAMPION)
-
-    # -- reading back --------------------------------------------------------------------------
 
     def fetch_weights(self, model: str, version: str, folder: Path) -> Path:
         """Bring a version's `weights.safetensors` and `model.json` into `folder`.
@@ -214,21 +121,6 @@ class Registry:
             rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
         return rows
 
-    # -- parts ---------------------------------------------------------------------------------
-
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        """A folder for the time of one call, within the workspace's state where it has one."""
-        if self.scratch is not None:
-            self.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(prefix="mlflow-", dir=self.scratch) as folder:
-            yield Path(folder)
-
-    def _clear_alias(self, model: str, alias: str) -> None:
-        if self.alias(model, alias) is not None:
-            with mlflow_errors(f"clear alias {alias!r} of {model!r}"):
-                self.client.delete_registered_model_alias(model, alias)
-
     def _experiment(self, model: str) -> str:
         from mlflow.exceptions import MlflowException
 
@@ -268,33 +160,6 @@ class Registry:
             return None
         made = run.outputs.model_outputs if run.outputs else []
         return str(made[0].model_id) if made else None
-
-    def _version(self, model: str, version: str) -> Any:
-        from mlflow.exceptions import MlflowException
-
-        with mlflow_errors(f"read version {version} of {model!r}"):
-            try:
-                return self.client.get_model_version(model, version)
-            except MlflowException as error:
-                if not missing(error) and error.error_code != "INVALID_PARAMETER_VALUE":
-                    raise
-        raise UnknownModelVersionError(
-            f"{model!r} has no version {version!r} in the registry.",
-            fix=f"list its versions: expunge trace model {model}",
-        )
-
-    def _location(self, model: str, version: str) -> str:
-        self._version(model, version)
-        with mlflow_errors(f"read version {version} of {model!r}"):
-            return str(self.client.get_model_version_download_uri(model, version))
-
-    def _download(self, uri: str, folder: Path) -> Path:
-        from mlflow.artifacts import download_artifacts
-
-        with mlflow_errors("fetch artifacts"):
-            return Path(
-                download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=self.uri)
-            )
 
 
 def _checked_key(effect_key: str) -> str:

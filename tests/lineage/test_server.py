@@ -1,0 +1,80 @@
+"""The same registry over HTTP: a real MLflow server on loopback."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from expunge.lineage import Candidate, ChampionMovedError, Registry, UnknownModelVersionError
+from tests.lineage.conftest import RETAIN, network
+
+MODEL = "digits-cnn"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server(prepared: Path, tmp_path: Path) -> Iterator[str]:
+    shutil.copyfile(prepared, tmp_path / "server.db")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}", "--workers", "1"]
+    command += ["--artifacts-destination", str(tmp_path / "store")]
+    with (tmp_path / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+    try:
+        _wait(f"http://127.0.0.1:{port}/health", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        assert process.poll() is None, "the MLflow server ended"
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the MLflow server did not come up")
+
+
+def test_a_server_registers_promotes_and_hands_back_like_a_file(
+    server: str, candidate: Callable[..., Candidate], tmp_path: Path
+) -> None:
+    # The artifact root of an embedded workspace is a local folder, which a server must not get.
+    registry = Registry(server, (tmp_path / "not-for-a-server").as_uri(), tmp_path / "scratch")
+    module = network(4)
+    first = registry.register(candidate(module=module))
+    assert registry.register(candidate(module=module)) == first
+    second = registry.register(
+        candidate("train:2", kind="unlearned", parent="1", datasets=(RETAIN,))
+    )
+    assert registry.find("train:2") == second
+    registry.promote(MODEL, "1", None)
+    with pytest.raises(ChampionMovedError):
+        registry.promote(MODEL, "2", None)
+    registry.promote(MODEL, "2", "1")
+    registry.promote(MODEL, "1", "2")
+    x = torch.randn(3, 1, 8, 8)
+    torch.testing.assert_close(registry.load_champion(MODEL)(x), module.eval()(x))
+    assert registry.fetch_weights(MODEL, "2", tmp_path / "base").exists()
+    assert registry.table(MODEL, "2")[0]["name"] == "GEN"
+    with pytest.raises(UnknownModelVersionError):
+        registry.promote(MODEL, "9", "1")
+    with pytest.raises(UnknownModelVersionError):
+        registry.load("other", "1")
+    assert registry.champion("other") is None
+    assert not (tmp_path / "not-for-a-server").exists()
