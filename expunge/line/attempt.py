@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from expunge.errors import TerminalError
 from expunge.line.context import Line
 from expunge.requests import ModelVersion
 from expunge.specs import ModelSpec
@@ -32,6 +33,10 @@ class Attempt:
         """The governed model's spec."""
         return line.workspace.model(self.model)
 
+    def strategy(self, line: Line) -> str:
+        """Name of the rung's strategy."""
+        return self.spec(line).ladder[self.rung].strategy
+
 
 def models_to_settle(line: Line, batch_id: str) -> list[str]:
     """Models that hold erased rows, of this batch or as debts of earlier ones."""
@@ -42,8 +47,6 @@ def models_to_settle(line: Line, batch_id: str) -> list[str]:
 
 def base_of(line: Line, model: str, version: str) -> ModelVersion:
     """What the ledger knows of the version that unlearning starts from."""
-    from expunge.errors import TerminalError
-
     for known in line.ledger.model_versions(model):
         if known.version == version:
             return known

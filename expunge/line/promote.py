@@ -1,4 +1,4 @@
-"""Promote: register the candidate and move the champion alias; or hold the model in debt.
+"""Promote: move the champion alias to the candidate; or hold the model in debt.
 
 The champion that the batch started from is compared with the registry's at promotion. If someone
 promoted another one meanwhile, `ChampionMovedError` tells the runner to unlearn that one.
@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from expunge.line.attempt import Attempt, base_of
-from expunge.line.candidate import candidate_of
 from expunge.line.context import Line
+from expunge.line.register import register
 from expunge.lineage import Registered
-from expunge.requests import Fence, ModelVersion
+from expunge.requests import Decision, Fence, ModelVersion
 
 
 def promote(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
@@ -20,17 +20,11 @@ def promote(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
     with line.station(batch_id, "promote", fence, attempt.part) as outcome:
         if outcome is None:
             return
-        line.progress("promote", f"{attempt.model}: registering")
-        exact = _strategy(line, attempt) == "exact_retrain"
-        registered = _register(line, fence, attempt, exact=exact)
-        _move_alias(line, fence, attempt, registered.version)
-        line.ledger.settle(
-            fence,
-            batch_id,
-            attempt.model,
-            decision="retrained" if exact else "promoted",
-            version=registered.version,
-        )
+        registered = register(line, fence, attempt)
+        made = line.ledger.record_model(fence, _record(line, attempt, registered))
+        _move_alias(line, fence, attempt, made.version)
+        decision: Decision = "retrained" if made.kind == "retrained" else "promoted"
+        line.ledger.settle(fence, batch_id, attempt.model, decision=decision, version=made.version)
         outcome |= {"version_before": attempt.base, "version_after": registered.version}
         line.progress("promote", f"{attempt.model}: version {registered.version} is champion")
 
@@ -48,40 +42,26 @@ def hold(line: Line, batch_id: str, fence: Fence, model: str, base: str) -> None
         line.progress("promote", f"{model}: held, in debt")
 
 
-def _strategy(line: Line, attempt: Attempt) -> str:
-    return attempt.spec(line).ladder[attempt.rung].strategy
-
-
-def _register(line: Line, fence: Fence, attempt: Attempt, *, exact: bool) -> Registered:
-    key = f"register:{attempt.batch_id}:{attempt.part}"
-    detail = {"model": attempt.model, "base": attempt.base}
-    line.ledger.intend(fence, key, "register", detail, batch_id=attempt.batch_id)
-    registered = line.registry.find(key)
-    if registered is None:
-        registered = line.registry.register(candidate_of(line, attempt, key))
-    line.ledger.complete(fence, key, {"version": registered.version})
-    version = line.current_version(fence.dataset)
+def _record(line: Line, attempt: Attempt, registered: Registered) -> ModelVersion:
+    """The new version as the ledger knows it: clean as of the current dataset version."""
+    version = line.current_version(attempt.spec(line).dataset)
     base = base_of(line, attempt.model, attempt.base)
-    line.ledger.record_model(
-        fence,
-        ModelVersion(
-            model=attempt.model,
-            version=registered.version,
-            dataset=fence.dataset,
-            dataset_ordinal=version.ordinal,
-            ingest_seen=version.ingest,
-            clean_as_of=version.ordinal,
-            kind="retrained" if exact else "unlearned",
-            parent=attempt.base,
-            batch_id=attempt.batch_id,
-            run_id=registered.run_id,
-            strategy=_strategy(line, attempt),
-            edits=0 if exact else base.edits + 1,
-            created_at=datetime.now(UTC),
-            promoted_at=None,
-        ),
+    exact = attempt.strategy(line) == "exact_retrain"
+    return ModelVersion(
+        model=attempt.model,
+        version=registered.version,
+        dataset=version.dataset,
+        dataset_ordinal=version.ordinal,
+        ingest_seen=version.ingest,
+        clean_as_of=version.ordinal,
+        kind="retrained" if exact else "unlearned",
+        parent=attempt.base,
+        batch_id=attempt.batch_id,
+        run_id=registered.run_id,
+        strategy=attempt.strategy(line),
+        edits=0 if exact else base.edits + 1,
+        created_at=datetime.now(UTC),
     )
-    return registered
 
 
 def _move_alias(line: Line, fence: Fence, attempt: Attempt, version: str) -> None:

@@ -72,8 +72,8 @@ def _settle(line: Line, batch_id: str, fence: Fence, model: str, do: Stations) -
             return
         try:
             _climb(line, fence, Attempt(batch_id, model, base, 0), do)
-        except ChampionMovedError:
-            base = line.registry.champion(model)
+        except ChampionMovedError as moved:
+            base = moved.found
             line.progress("promote", f"{model}: champion moved to {base}; unlearning that")
         else:
             return
