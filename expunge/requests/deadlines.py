@@ -13,9 +13,11 @@ from dateutil.relativedelta import relativedelta
 
 from expunge.requests.values import Regulation
 
+_GDPR, _GDPR_EXTENDED = relativedelta(months=1), relativedelta(months=3)
+
 
 def due_at(regulation: Regulation, received_at: datetime, extended: bool = False) -> datetime:
     """The last moment to answer a request that was received at `received_at` (aware)."""
     if regulation == "gdpr":
-        return received_at + relativedelta(months=3 if extended else 1)
+        return received_at + (_GDPR_EXTENDED if extended else _GDPR)
     return received_at + timedelta(days=90 if extended else 45)

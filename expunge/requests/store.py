@@ -30,6 +30,7 @@ from expunge.requests.migrations.upgrade import upgrade_to_head
 from expunge.requests.values import Fence
 
 _BUSY_MS = 60_000
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _WRITER = 0x65787075  # one number for all writers of a database: "expu"
 
 
@@ -118,7 +119,9 @@ def _checked(url: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     try:
-        engine = create_engine(url, hide_parameters=True, json_serializer=_json, pool_pre_ping=True)
+        engine = create_engine(
+            url, hide_parameters=True, json_serializer=_JSON.encode, pool_pre_ping=True
+        )
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise TerminalError(
             f"The driver of the ledger's URL is not installed: {error}.",
@@ -129,10 +132,6 @@ def _engine(url: URL) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _private_file(path: Path) -> None:

@@ -7,7 +7,7 @@ log and in backups too. What leaves a batch unerased goes back under the intake 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, select, update
@@ -29,21 +29,8 @@ def context(request_id: str, dataset: str) -> bytes:
 
 def reveal(connection: Connection, keys: KeyRing, target_ids: Collection[int]) -> dict[int, str]:
     """Raw subject ids by target; targets whose entry was removed are not in it."""
-    opened: dict[str, DataKey] = {}
-    subjects: dict[int, str] = {}
-    for chunk in chunked(target_ids):
-        query = (
-            select(vault, targets.c.request_id, targets.c.dataset)
-            .join(targets, targets.c.id == vault.c.target_id)
-            .where(vault.c.target_id.in_(chunk))
-        )
-        for row in connection.execute(query):
-            if row.key_name not in opened:
-                opened[row.key_name] = keys.data_key(row.key_name)
-            bound = context(row.request_id, row.dataset)
-            plain = opened[row.key_name].unseal(row.sealed, context=bound)
-            subjects[row.target_id] = plain.decode()
-    return subjects
+    opened = _open(connection, keys, target_ids)
+    return {target: plain.decode() for target, _, plain in opened}
 
 
 def rewrap(connection: Connection, keys: KeyRing, target_ids: Collection[int], name: str) -> None:
@@ -51,22 +38,31 @@ def rewrap(connection: Connection, keys: KeyRing, target_ids: Collection[int], n
     if not target_ids:
         return
     key = keys.data_key(name, create=True)
-    subjects = reveal(connection, keys, target_ids)
     change = update(vault).where(vault.c.target_id == bindparam("target"))
-    for chunk in chunked(subjects):
-        query = select(targets.c.id, targets.c.request_id, targets.c.dataset)
-        rows = connection.execute(query.where(targets.c.id.in_(chunk))).all()
-        sealed = [
-            {
-                "target": row.id,
-                "key_name": name,
-                "sealed": key.seal(
-                    subjects[row.id].encode(), context=context(row.request_id, row.dataset)
-                ),
-            }
-            for row in rows
+    for entries in chunked(_open(connection, keys, target_ids)):
+        rows = [
+            {"target": target, "key_name": name, "sealed": key.seal(plain, context=bound)}
+            for target, bound, plain in entries
         ]
-        connection.execute(change, sealed)
+        connection.execute(change, rows)
+
+
+def _open(
+    connection: Connection, keys: KeyRing, target_ids: Collection[int]
+) -> Iterator[tuple[int, bytes, bytes]]:
+    """Target, context and plain subject of each entry."""
+    opened: dict[str, DataKey] = {}
+    for chunk in chunked(target_ids):
+        query = (
+            select(vault, targets.c.request_id, targets.c.dataset)
+            .join(targets, targets.c.id == vault.c.target_id)
+            .where(vault.c.target_id.in_(chunk))
+        )
+        for row in connection.execute(query).all():
+            if row.key_name not in opened:
+                opened[row.key_name] = keys.data_key(row.key_name)
+            bound = context(row.request_id, row.dataset)
+            yield row.target_id, bound, opened[row.key_name].unseal(row.sealed, context=bound)
 
 
 def forget(connection: Connection, target_ids: Collection[int]) -> None:
