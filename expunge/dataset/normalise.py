@@ -133,20 +133,30 @@ def _tensor(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa
         array = _parsed(array, name, origin)
     allowed = f"a list of {spec.features.width} numbers"
     origin.refuse(name, _flags(array.is_null()), "null", f"give {allowed}, or drop these rows")
+    width = spec.features.width
+    if pa.types.is_fixed_size_list(array.type) and array.type.list_size == width:
+        values = array.flatten()
+        if pa.types.is_float32(values.type) and not values.null_count:
+            return _finite(values, name, spec, origin)
     flat, rows = array, np.arange(len(array))
     while _listed(flat.type):
         parents = pc.list_parent_indices(flat).to_numpy(zero_copy_only=False)
         flat, rows = pc.list_flatten(flat), rows[parents]
     if flat is array or not _numeric(flat.type):
         raise _mistyped(origin, name, array.type, allowed)
-    width = spec.features.width
     lengths = np.bincount(rows, minlength=len(array))
     origin.refuse(name, lengths != width, f"not {width} numbers", "shape in the spec, or the rows")
     missing = np.bincount(rows, _flags(flat.is_null()), len(array)) > 0
     origin.refuse(name, missing, "null inside the tensor", "fill in or drop these rows")
-    values = flat.cast(pa.float32(), safe=False)
-    finite = np.isfinite(values.to_numpy()).reshape(-1, width).all(axis=1)
-    origin.refuse(name, ~finite, "NaN, Inf or beyond float32", "drop or mend these rows")
+    return _finite(flat.cast(pa.float32(), safe=False), name, spec, origin)
+
+
+def _finite(values: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa.Array:
+    """Tensors of all these numbers, when all are finite."""
+    finite = np.isfinite(values.to_numpy())
+    if not finite.all():
+        bad = ~finite.reshape(-1, spec.features.width).all(axis=1)
+        origin.refuse(name, bad, "NaN, Inf or beyond float32", "drop or mend these rows")
     return pa.FixedSizeListArray.from_arrays(values, type=feature_type(spec))
 
 
