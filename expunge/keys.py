@@ -11,7 +11,6 @@ Three kinds, each a file of 32 random bytes that only its owner can read:
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import re
@@ -43,7 +42,7 @@ class ReferenceKey:
 
     def ref(self, subject_id: str) -> str:
         """`subject_ref` of a subject: HMAC-SHA256, hex (64 characters)."""
-        return hmac.new(self.secret, subject_id.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self.secret, subject_id.encode(), "sha256").hex()
 
 
 @dataclass(frozen=True)
