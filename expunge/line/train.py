@@ -182,7 +182,7 @@ def _candidate(
                 version.md5,
                 version.commit,
                 version.ordinal,
-                {"training": fitted.rows},
+                rows,
             ),
         ),
         params=spec.recipe.model_dump(),
