@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from expunge.cli.command import TERMINAL, TRANSIENT, command, explain
@@ -48,11 +49,11 @@ def run(
                 continue
             if report is not None:
                 done += 1
-                _print(session, report)
+                show(session, report)
     if failures:
         raise typer.Exit(TERMINAL if TERMINAL in failures else TRANSIENT)
     if not done:
-        _print_nothing(session, dataset)
+        show_nothing(session, dataset)
 
 
 def _run_one(session: Session, dataset: str) -> BatchReport | None:
@@ -73,7 +74,8 @@ def _one_api(session: Session, *, several: bool) -> Any:
     return embedded_api(root / ".expunge" / "prefect") if several else nullcontext()
 
 
-def _print_nothing(session: Session, dataset: str | None) -> None:
+def show_nothing(session: Session, dataset: str | None) -> None:
+    """Tell that no request is pending."""
     if session.json:
         nothing = {"batch_id": None, "state": "idle", "requests": {}, "dataset": None}
         print_json(nothing | {"models": [], "seconds": {}}, indent=None)
@@ -83,19 +85,22 @@ def _print_nothing(session: Session, dataset: str | None) -> None:
         )
 
 
-def _print(session: Session, report: BatchReport) -> None:
+def show(session: Session, report: BatchReport) -> None:
+    """Tell what a batch did: its JSON contract, or tables and one sentence for each model."""
     if session.json:
         print_json(report.to_json(), indent=None)
         return
     session.out.print(Text.assemble(f"Batch {report.batch_id}: ", state(report.state)))
     session.out.print(_what_it_did(report))
     for model in report.models:
+        session.out.print()
         session.out.print(_rungs(model))
-        session.out.print(f"  {decision(model)}", soft_wrap=True)
+        session.out.print(f"\n{decision(model)}", soft_wrap=True)
+    session.out.print()
     session.out.print(_seconds(report))
 
 
-def _what_it_did(report: BatchReport) -> Any:
+def _what_it_did(report: BatchReport) -> Table:
     data = report.dataset
     requests = ", ".join(f"{count} {name}" for name, count in sorted(report.requests.items()))
     shards = f"{data.shards_rewritten} of {plural(data.shards_total, 'shard')} rewritten"
@@ -109,7 +114,7 @@ def _what_it_did(report: BatchReport) -> Any:
     return facts(pairs)
 
 
-def _rungs(model: ModelReport) -> Any:
+def _rungs(model: ModelReport) -> Table:
     rows = table("rung", "strategy", "gate", "why", title=model.name, right=["rung"])
     for number, rung in enumerate(model.rungs, start=1):
         rows.add_row(str(number), rung.strategy, state(rung.outcome), rung.why)
@@ -133,11 +138,18 @@ def decision(model: ModelReport) -> str:
     )
 
 
-def _seconds(report: BatchReport) -> Any:
-    names = [*report.seconds, "total"]
-    rows = table(*names, right=names, title="seconds")
-    for column in rows.columns:
-        column.padding = (0, 0)
-    values = [*report.seconds.values(), sum(report.seconds.values())]
-    rows.add_row(*(f"{value:.1f}" for value in values))
+def _seconds(report: BatchReport) -> Table:
+    rows = Table(
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+        title="seconds",
+        title_justify="left",
+        title_style="bold",
+        header_style="cyan",
+    )
+    spent = {**report.seconds, "total": sum(report.seconds.values())}
+    for station in spent:
+        rows.add_column(station, justify="right", no_wrap=True)
+    rows.add_row(*(f"{value:.1f}" for value in spent.values()))
     return rows

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +39,6 @@ recipe: {epochs: 3, lr: 0.01, batch_size: 32}
 device: cpu
 references: {models: 2}
 ladder:
-  - {strategy: random_k, fraction: 0.5, scale: 1.0, repair: {epochs: 1}}
   - {strategy: exact_retrain}
 """
 SUBJECTS, ROWS_EACH = 80, 6
@@ -57,6 +58,11 @@ class Expunge:
         result = self(*arguments, "--json")
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
+
+    def process(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same as a process of its own: Prefect keeps one API per process."""
+        command = [sys.executable, "-m", "expunge.cli", *arguments, "--workspace", str(self.root)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
 
     def ledger(self) -> Ledger:
         workspace = Workspace.open(self.root)
@@ -131,3 +137,25 @@ def subject_file(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
+
+
+@dataclass(frozen=True)
+class Erased:
+    """A workspace after one batch: who was erased, and what the commands said."""
+
+    run: Expunge
+    requests: tuple[str, ...]
+    said: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def erased(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Erased:
+    """Rows in, a champion, eleven requests (one of a stranger), one batch; each by its command."""
+    folder = tmp_path_factory.mktemp("erased")
+    run = Expunge(_moved(template, folder / "workspace"))
+    _write_spec(run.root / "models", MODEL)
+    said = {"ingest": run.json("ingest", "people", "--from", str(people_csv(folder / "rows.csv")))}
+    said["train"] = run.json("train", "judge")
+    requests = run.file(*(f"person-{number}" for number in range(10)), "a stranger")
+    said["run"] = run.process("run", "people", "--json")
+    return Erased(run, tuple(requests), said)
