@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -39,12 +40,16 @@ class World:
     ledger: Ledger
     filed: dict[str, str] = field(default_factory=dict)
 
-    def file(self, *people: str, received: datetime | None = None, **more: object) -> list[str]:
+    def file(self, *people: str, received: datetime | None = None, **more: Any) -> list[str]:
         """File one request per person; returns the request ids."""
         ids = []
         for person in people:
             number = str(len(self.filed) + 1)
-            values = {"regulation": "gdpr", "received_at": received, "datasets": ("digits",)}
+            values: dict[str, Any] = {
+                "regulation": "gdpr",
+                "received_at": received,
+                "datasets": ("digits",),
+            }
             filing = Filing(source="test", external_id=number, subject_id=person, **(values | more))
             (done,) = self.ledger.file([filing])
             assert done.outcome == "accepted"
@@ -94,9 +99,9 @@ class World:
             models={"cnn": ModelSight(1)} if sights is None else sights,
         )
 
-    def model(self, fence: Fence, version: str, **values: object) -> ModelVersion:
+    def model(self, fence: Fence, version: str, **values: Any) -> ModelVersion:
         """Record a version of model `cnn`."""
-        defaults = {
+        defaults: dict[str, Any] = {
             "dataset": fence.dataset,
             "dataset_ordinal": 1,
             "ingest_seen": 1,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,8 +103,12 @@ def every_write(
     ledger: Ledger, fence: Fence, batch_id: str, world: World
 ) -> tuple[Callable[[], object], ...]:
     made = Derived("k", "generator", "digits", 1, "F", "p", "d", "valid", world.clock())
-    version = {"md5": "m", "commit": "c", "rows": 1, "shards": 1}
-    erasure = {"shards_rewritten": 1, "trained": {}, "models": {"cnn": ModelSight(1)}}
+    version: dict[str, Any] = {"md5": "m", "commit": "c", "rows": 1, "shards": 1}
+    erasure: dict[str, Any] = {
+        "shards_rewritten": 1,
+        "trained": {},
+        "models": {"cnn": ModelSight(1)},
+    }
     return (
         lambda: ledger.check(fence),
         lambda: ledger.claim(fence, champions={}, limit=1),
@@ -115,7 +120,7 @@ def every_write(
         lambda: ledger.intend(fence, "other", "publish", {}),
         lambda: ledger.complete(fence, "k", {}),
         lambda: ledger.record_ingest(fence, dataset="digits", ingest=1, **version),
-        lambda: ledger.record_erasure(fence, batch_id, **version, **erasure),  # type: ignore[arg-type]
+        lambda: ledger.record_erasure(fence, batch_id, **version, **erasure),
         lambda: world.model(fence, "2"),
         lambda: ledger.record_promotion(fence, "cnn", "1"),
         lambda: ledger.settle(fence, batch_id, "cnn", decision="held", version=None),

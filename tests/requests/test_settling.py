@@ -6,7 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from expunge.requests import Batch, Fence, LedgerConflictError, ModelSight, TransitionError
+from expunge.requests import (
+    Batch,
+    Decision,
+    Fence,
+    LedgerConflictError,
+    ModelSight,
+    TransitionError,
+)
 from tests.requests.conftest import World
 
 
@@ -255,7 +262,7 @@ def test_debts_are_the_batches_since_the_last_promotion(world: World, held: list
         for number, is_held in enumerate(held):
             batch = erased(world, fence, f"person-{len(world.filed)}")
             version = None if is_held else f"{batch.id}-{number}"
-            decision = "held" if is_held else "promoted"
+            decision: Decision = "held" if is_held else "promoted"
             world.ledger.settle(fence, batch.id, "cnn", decision=decision, version=version)
             owed = [*owed, batch.id] if is_held else []
             assert list(world.ledger.debts("cnn")) == owed
