@@ -76,7 +76,8 @@ def test_init_in_a_repository_takes_nothing_of_the_users_along(tmp_path):
     (root / "staged.txt").write_text("staged\n")
     git(root, "add", "staged.txt")
     init_workspace(root)
-    assert git(root, "status", "--porcelain").splitlines() == ["A  staged.txt", "?? data/"]
+    status = git(root, "status", "--porcelain", "--untracked-files=all").splitlines()
+    assert status == ["A  staged.txt", "?? data/raw.csv"]
 
 
 def test_an_edited_spec_is_neither_overwritten_nor_committed(tmp_path):

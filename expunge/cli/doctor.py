@@ -9,12 +9,12 @@ import os
 import shutil
 import stat
 import subprocess
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 
+from expunge.cli import reach
+from expunge.cli.reach import Finding
 from expunge.errors import ExpungeError
 from expunge.specs import ModelSpec, load_dataset_spec, load_model_spec
 from expunge.workspace import QUIET, Workspace
@@ -25,7 +25,6 @@ TRAPS = {
     "sqlalchemy": "from 2.1 on Prefect never creates cron runs",
 }
 _INSTALL = "pip install -c requirements.lock -e .   (or `make setup`)"
-_TIMEOUT_SECONDS = 5
 _GIB = 2**30
 
 
@@ -39,9 +38,6 @@ class Check:
     mend: str = ""
 
 
-Finding = tuple[str, str]  # what was found, and what mends it: "" where nothing has to be
-
-
 def diagnose(workspace: Workspace) -> tuple[Check, ...]:
     """Every check of a workspace, in the order in which they are best mended."""
     checks: dict[str, Callable[[Workspace], Finding]] = {
@@ -51,10 +47,10 @@ def diagnose(workspace: Workspace) -> tuple[Check, ...]:
         "settings": _settings,
         "specs": _specs,
         "keys": _keys,
-        "ledger": _ledger,
-        "mlflow": _mlflow,
-        "dvc remote": _remote,
-        "git": _git,
+        "ledger": reach.ledger,
+        "mlflow": reach.mlflow,
+        "dvc remote": reach.remote,
+        "git": reach.git,
         "gpu": _gpu,
         "telemetry": _telemetry,
         "disk": _disk,
@@ -68,7 +64,9 @@ def _checked(name: str, check: Callable[[Workspace], Finding], workspace: Worksp
     except ExpungeError as error:
         return Check(name, False, error.what, error.fix)
     except Exception as error:  # a check that fails is a finding, whatever it raised
-        return Check(name, False, _said(error), f"mend what {name} says, then run doctor again")
+        return Check(
+            name, False, reach.said(error), f"mend what {name} says, then run doctor again"
+        )
     return Check(name, not mend, found, mend)
 
 
@@ -158,75 +156,6 @@ def _keys(workspace: Workspace) -> Finding:
     return f"{len(files)} key(s), readable by the owner only", ""
 
 
-def _ledger(workspace: Workspace) -> Finding:
-    return _database(workspace.settings.ledger_url.get_secret_value(), "EXPUNGE_LEDGER_URL")
-
-
-def _mlflow(workspace: Workspace) -> Finding:
-    uri = workspace.settings.mlflow_tracking_uri
-    if not uri.startswith(("http://", "https://")):
-        return _database(uri, "EXPUNGE_MLFLOW_TRACKING_URI")
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_SECONDS) as reply:  # noqa: S310
-            return f"server answers ({reply.status})", ""
-    except OSError as error:
-        return _said(error), "start the MLflow server, or mend EXPUNGE_MLFLOW_TRACKING_URI"
-
-
-def _database(text: str, setting: str) -> Finding:
-    """Whether a database answers; one that does not exist yet is not created."""
-    from sqlalchemy import create_engine, inspect, make_url
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        url = make_url(text)
-        shown = url.render_as_string(hide_password=True)
-        if url.get_backend_name() == "sqlite":
-            file = Path(url.database or "")
-            if not file.exists():
-                return _absent(file, setting)
-        arguments = {} if url.get_backend_name() == "sqlite" else {"connect_timeout": 5}
-        engine = create_engine(url, connect_args=arguments)
-        try:
-            with engine.connect() as connection:
-                inspect(connection).get_table_names()  # SELECT 1 would not read a file
-        finally:
-            engine.dispose()
-    except SQLAlchemyError as error:
-        return _said(error), f"start the database, or mend {setting}"
-    return f"{shown} answers", ""
-
-
-def _absent(file: Path, setting: str) -> Finding:
-    if os.access(file.parent, os.W_OK):
-        return f"{file} is made at first use", ""
-    return f"{file.parent} cannot be written to", f"mend its permissions, or {setting}"
-
-
-def _remote(workspace: Workspace) -> Finding:
-    from expunge.dataset.dvcrepo import open_dvc, probe_remote, translated
-
-    with open_dvc(workspace.root) as repo, translated("Reaching the DVC remote", "Nothing was changed."):
-        return f"{probe_remote(repo)} can be written to", ""
-
-
-def _git(workspace: Workspace) -> Finding:
-    from expunge.dataset.gitrepo import GitRepo
-
-    git, remote = GitRepo(workspace.root), workspace.settings.git_remote
-    branch = git.branch()
-    unfinished = git.run("status", "--porcelain", "--", "data/*.dvc")
-    if unfinished:
-        return (
-            f"on {branch}; pointers differ from the last commit: {' '.join(unfinished.split())}",
-            "`expunge run` finishes what was killed; otherwise `git checkout -- data/` and "
-            "`dvc checkout`",
-        )
-    if remote is not None:
-        git.run("ls-remote", "--quiet", remote, f"refs/heads/{branch}")
-    return f"on {branch}; {f'remote {remote} answers' if remote else 'no git remote set'}", ""
-
-
 def _gpu(workspace: Workspace) -> Finding:
     import torch
 
@@ -276,8 +205,3 @@ def _disk(workspace: Workspace) -> Finding:
                 f"free at least {needed / _GIB:.1f} GiB, or move EXPUNGE_STATE elsewhere",
             )
     return f"{free / _GIB:.1f} GiB free, {needed / _GIB:.1f} needed", ""
-
-
-def _said(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
