@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Mode(StrEnum):
     """What becomes of the rows that are there."""
 
-    append = "append"
-    replace = "replace"
+    APPEND = "append"
+    REPLACE = "replace"
 
 
 def register(root: typer.Typer) -> None:
@@ -44,7 +44,7 @@ def ingest(
     ],
     mode: Annotated[
         Mode, typer.Option(help="Add to the rows there, or replace them.")
-    ] = Mode.append,
+    ] = Mode.APPEND,
 ) -> None:
     """Read rows into a dataset and publish the version that they make.
 

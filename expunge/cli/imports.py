@@ -35,8 +35,8 @@ SHOWN = 20  # refused lines in the table; --json has them all
 class Format(StrEnum):
     """How the file is written."""
 
-    csv = "csv"
-    jsonl = "jsonl"
+    CSV = "csv"
+    JSONL = "jsonl"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def import_requests(
         Format | None, typer.Option("--format", help="Default: by the file's name.")
     ] = None,
     source: SourceOption = "import",
-    regulation: RegulationOption = Regulation.gdpr,
+    regulation: RegulationOption = Regulation.GDPR,
     dataset: DatasetsOption = None,
 ) -> None:
     """File the requests of a CSV or JSONL file. Importing it again changes nothing.

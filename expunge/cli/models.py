@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from expunge.cli.command import command
-from expunge.cli.output import day, facts, plural, print_json, short, table
+from expunge.cli.output import day, facts, plural, print_json, print_parts, short, table
 from expunge.cli.session import Session
 
 if TYPE_CHECKING:
@@ -85,9 +85,10 @@ def list_models(
             model["floor"] or "-",
             plural(len(model["debts"]), "batch", "batches") if model["debts"] else "none",
         )
-    session.out.print(rows if found else "No model spec in models/.")
-    for model in found if versions else ():
-        session.out.print(_versions(model))
+    if not found:
+        session.out.print("No model spec in models/.")
+        return
+    print_parts(session.out, rows, *(_versions(model) for model in found if versions))
 
 
 def _model_json(ledger: Ledger, spec: ModelSpec) -> dict[str, Any]:

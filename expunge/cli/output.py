@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -42,6 +42,14 @@ def print_json_array(items: Iterable[Any]) -> None:
         sys.stdout.write(separator + to_json(item, indent=None))
         separator = ",\n"
     sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def print_parts(console: Console, *parts: RenderableType) -> None:
+    """Tables and the like, with an empty line between them."""
+    for number, part in enumerate(parts):
+        if number:
+            console.print()
+        console.print(part)
 
 
 def to_json(payload: Any, *, indent: int | None) -> str:

@@ -13,7 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 PAUSE_SECONDS = 1.0
@@ -88,12 +97,20 @@ class Reporter:
         live.update(self._task, description=text, completed=done or 0.0, total=total)
 
 
+class _KnownBar(BarColumn):
+    """A bar where the total is known, nothing elsewhere."""
+
+    def render(self, task: Task) -> ProgressBar | Text:  # type: ignore[override]
+        """The bar of a task."""
+        return super().render(task) if task.total else Text()
+
+
 def _live(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.fields[station]:>9}", style="cyan"),
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=16),
+        _KnownBar(bar_width=16),
         TimeElapsedColumn(),
         console=console,
         transient=True,

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from expunge.cli.command import command
 from expunge.cli.output import (
@@ -19,6 +21,7 @@ from expunge.cli.output import (
     minute,
     print_json,
     print_json_array,
+    print_parts,
     printable,
     state,
     table,
@@ -28,7 +31,7 @@ from expunge.cli.subject import SubjectArgument, SubjectFileOption, subject_id
 from expunge.errors import TerminalError
 
 if TYPE_CHECKING:
-    from expunge.requests import Event, Request
+    from expunge.requests import Event, Request, RequestState
 
 app = typer.Typer(no_args_is_help=True, help="File and look after erasure requests.")
 
@@ -36,8 +39,8 @@ app = typer.Typer(no_args_is_help=True, help="File and look after erasure reques
 class Regulation(StrEnum):
     """Which law sets the deadline."""
 
-    gdpr = "gdpr"
-    ccpa = "ccpa"
+    GDPR = "gdpr"
+    CCPA = "ccpa"
 
 
 DatasetsOption = Annotated[
@@ -61,7 +64,7 @@ def add(
         str | None, typer.Option("--id", help="The request's id in its source. Default: made up.")
     ] = None,
     source: SourceOption = "operator",
-    regulation: RegulationOption = Regulation.gdpr,
+    regulation: RegulationOption = Regulation.GDPR,
     dataset: DatasetsOption = None,
     received: Annotated[
         datetime | None,
@@ -123,16 +126,21 @@ def list_requests(
     limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 50,
 ) -> None:
     """Requests in order of their deadline."""
-    from expunge.requests.values import REQUEST_STATES
-
-    if only is not None and only not in REQUEST_STATES:
-        raise typer.BadParameter(f"choose from {', '.join(REQUEST_STATES)}", param_hint="--state")
+    wanted = _state(only)
     with session.ledger() as ledger:
-        found = ledger.requests(state=only, dataset=dataset, limit=limit + 1 if limit else None)
+        found = ledger.requests(state=wanted, dataset=dataset, limit=limit + 1 if limit else None)
         if session.json:
             print_json_array(map(request_json, islice(found, limit or None)))
         else:
             _print_list(session, found, limit)
+
+
+def _state(given: str | None) -> RequestState | None:
+    from expunge.requests.values import REQUEST_STATES
+
+    if given is not None and given not in REQUEST_STATES:
+        raise typer.BadParameter(f"choose from {', '.join(REQUEST_STATES)}", param_hint="--state")
+    return cast("RequestState | None", given)
 
 
 def _print_list(session: Session, found: Iterator[Request], limit: int) -> None:
@@ -163,17 +171,15 @@ def show(session: Session, request: RequestArgument) -> None:
     if session.json:
         print_json(request_json(found) | {"events": [_event_json(event) for event in history]})
         return
-    session.out.print(_facts(found))
-    session.out.print(_targets(found))
     rows = table("when (UTC)", "what", "where")
     for event in history:
         where = " ".join(filter(None, (event.dataset, event.model, event.batch_id)))
         rows.add_row(minute(event.at), event.kind, where)
-    session.out.print(rows)
+    print_parts(session.out, _facts(found), _targets(found), rows)
 
 
-def _facts(request: Request) -> Any:
-    pairs = [
+def _facts(request: Request) -> Table:
+    pairs: list[tuple[str, str | Text]] = [
         ("request", request.id),
         ("state", state(request.state)),
         ("from", printable(f"{request.source} {request.external_id}")),
@@ -185,7 +191,7 @@ def _facts(request: Request) -> Any:
     return facts(pairs + ([("reason", printable(request.reason))] if request.reason else []))
 
 
-def _targets(request: Request) -> Any:
+def _targets(request: Request) -> Table:
     rows = table("dataset", "state", "rows", "batch", "models", right=["rows"])
     for target in request.targets:
         settled = (

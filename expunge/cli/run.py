@@ -77,7 +77,12 @@ def _one_api(session: Session, *, several: bool) -> Any:
 def show_nothing(session: Session, dataset: str | None) -> None:
     """Tell that no request is pending."""
     if session.json:
-        nothing = {"batch_id": None, "state": "idle", "requests": {}, "dataset": None}
+        nothing: dict[str, Any] = {
+            "batch_id": None,
+            "state": "idle",
+            "requests": {},
+            "dataset": None,
+        }
         print_json(nothing | {"models": [], "seconds": {}}, indent=None)
     else:
         session.out.print(

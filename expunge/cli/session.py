@@ -67,11 +67,12 @@ class Session:
     @contextmanager
     def line(self) -> Iterator[Line]:
         """The line over the workspace, reporting its progress."""
+        root = self.workspace().root
         with self.progress() as reporter:
-            reporter("open", f"workspace {self.root}")
+            reporter("open", f"workspace {root}")
             from expunge.line import open_line
 
-            with open_line(self.root, progress=reporter) as line:
+            with open_line(root, progress=reporter) as line:
                 yield line
 
 

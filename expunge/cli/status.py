@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from expunge.cli.command import command, explain
-from expunge.cli.output import plural, print_json, short, state, table
+from expunge.cli.output import plural, print_json, print_parts, short, state, table
 from expunge.cli.session import Session
 from expunge.errors import TransientError
 
@@ -171,9 +171,7 @@ def _datasets(workspace: Workspace, found: Status) -> tuple[DatasetLine, ...]:
 def _print(session: Session, overview: Overview) -> None:
     side_by_side = Table.grid(padding=(0, 3))
     side_by_side.add_row(*_requests(overview), _batches(overview))
-    session.out.print(side_by_side)
-    session.out.print(_model_table(overview))
-    session.out.print(_dataset_table(overview))
+    print_parts(session.out, side_by_side, _model_table(overview), _dataset_table(overview))
 
 
 def _requests(overview: Overview) -> tuple[Table, Table]:
