@@ -14,11 +14,11 @@ def rollback(line: Line, model: str, version: str) -> str:
     """Make `version` the champion of `model`; returns the version that it replaces."""
     spec = line.workspace.model(model)
     with line.lock(spec.dataset) as fence:
-        known = {known.version for known in line.ledger.model_versions(model)}
+        known = [known.version for known in line.ledger.model_versions(model) if known.promoted_at]
         if version not in known:
             raise TerminalError(
-                f"Model {model!r} has no version {version}; the ledger knows "
-                f"{', '.join(sorted(known, key=int)) or 'none'}.",
+                f"Version {version} of {model!r} was never champion; "
+                f"{', '.join(known) or 'none'} were.",
                 fix=f"expunge trace model {model}",
             )
         if not line.ledger.may_serve(model, version):

@@ -123,10 +123,22 @@ def _run(root: Path, trace: Path, at: str | None, sent: signal.Signals) -> None:
             run_batch(line, DATASET)
 
 
-def fingerprint(root: Path) -> dict[str, Any]:
-    """Everything that an undisturbed run and a killed and resumed one must agree on."""
+def fingerprint(root: Path, into: Path) -> str:
+    """Everything that an undisturbed run and a killed and resumed one must agree on, as text.
+
+    Read in a process of its own, since this one may hold connections to databases that were
+    replaced since.
+    """
+    child = _server.Process(target=_fingerprint, args=(root, into))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    return into.read_text()
+
+
+def _fingerprint(root: Path, into: Path) -> None:
     with open_line(root) as line:
-        return {
+        found = {
             "requests": _requests(line),
             "batches": [(batch.id, batch.state) for batch in line.ledger.batches()],
             "versions": [
@@ -147,6 +159,7 @@ def fingerprint(root: Path) -> dict[str, Any]:
             },
             "effects": _effects(line),
         }
+    into.write_text(json.dumps(found, indent=1, sort_keys=True, default=str))
 
 
 def _requests(line: Line) -> dict[str, Any]:
@@ -206,8 +219,3 @@ def _git(root: Path, *words: str) -> list[str]:
     command = ["git", "-C", str(root), *words]
     found = subprocess.run(command, check=True, capture_output=True, text=True)
     return found.stdout.split("\n")
-
-
-def canonical(found: dict[str, Any]) -> str:
-    """A fingerprint as text, so that a difference reads well."""
-    return json.dumps(found, indent=1, sort_keys=True, default=str)

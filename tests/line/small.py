@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from expunge.dataset import ROLES
-from expunge.line import Line, ingest, open_line, train
+from expunge.line import Line, ingest, train
 from expunge.requests import Filing
 from expunge.workspace import Workspace, init_workspace
 

@@ -14,22 +14,58 @@ from typing import Any
 import pytest
 
 from expunge.line import open_line
-from tests.line.kill import canonical, fingerprint, in_process
+from tests.line.kill import fingerprint, in_process
 from tests.line.small import file, people_in
 
 KILLED = -signal.SIGKILL
 TERMINATED = 143
 
+WRITES = (
+    "claim 1",
+    "dispose 1",
+    "conclude:claim 1",
+    "conclude:stage 1",
+    "conclude:validate 1",
+    "intend:publish 1",
+    "complete 1",
+    "record_erasure 1",
+    "invalidate_derived 1",
+    "conclude:publish 1",
+    "conclude:unlearn 1",
+    "record_derived 1",
+    "conclude:evaluate 1",
+    "conclude:gate 1",
+    "intend:register 1",
+    "complete 2",
+    "intend:register 2",
+    "complete 3",
+    "record_model 1",
+    "intend:promote 1",
+    "complete 4",
+    "record_promotion 1",
+    "settle 1",
+    "conclude:promote 1",
+    "finish 1",
+)
+EFFECTS = (
+    "seal_rows 1",
+    "stage_erasure 1",
+    "publish_files 1",
+    "_work 1",
+    "register 1",
+    "promote 1",
+)
+# The end of a write is the start of what comes next, so that writes need one moment each.
 MOMENTS = (
-    "before claim 1",
-    "after claim 1",
+    *(f"before {name}" for name in (*WRITES, *EFFECTS)),
+    *(f"after {name}" for name in (*EFFECTS, "finish 1")),
 )
 
 
 @pytest.fixture(scope="session")
 def undisturbed(
     _trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, list[str], dict[str, Any]]:
+) -> tuple[Path, list[str], str]:
     """Requests filed; the moments of a run that nothing disturbs; what it ends in."""
     root, saved = _trained
     folder = tmp_path_factory.mktemp("kill")
@@ -41,7 +77,7 @@ def undisturbed(
         file(line, *subjects, subjects[0], "a person who never was there")
     shutil.copytree(root, filed, symlinks=True)
     assert in_process(root, trace) == 0
-    return filed, trace.read_text().splitlines(), fingerprint(root)
+    return filed, trace.read_text().splitlines(), fingerprint(root, folder / "undisturbed")
 
 
 @pytest.fixture
@@ -53,18 +89,36 @@ def filed(_trained: tuple[Path, Path], undisturbed: tuple[Path, Any, Any]) -> Pa
     return root
 
 
-def test_the_moments_are_those_of_an_undisturbed_run(
-    undisturbed: tuple[Path, list[str], Any],
+def test_no_moment_of_an_undisturbed_run_is_left_out(
+    undisturbed: tuple[Path, list[str], str],
 ) -> None:
-    assert set(MOMENTS) <= set(undisturbed[1])
-    missing = [name for name in undisturbed[1] if name not in MOMENTS]
-    assert not [name for name in missing if name.startswith("before")]
+    assert {f"before {name}" for name in (*WRITES, *EFFECTS)} == {
+        moment for moment in undisturbed[1] if moment.startswith("before")
+    }
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_run_killed_at_any_moment_ends_like_an_undisturbed_one(
-    moment: str, filed: Path, undisturbed: tuple[Path, Any, dict[str, Any]], tmp_path: Path
+    moment: str, filed: Path, undisturbed: tuple[Path, Any, str], tmp_path: Path
 ) -> None:
     assert in_process(filed, tmp_path / "killed", at=moment) == KILLED
     assert in_process(filed, tmp_path / "resumed") == 0
-    assert canonical(fingerprint(filed)) == canonical(undisturbed[2])
+    assert fingerprint(filed, tmp_path / "found") == undisturbed[2]
+
+
+@pytest.mark.parametrize("moment", [f"before {name}" for name in EFFECTS])
+def test_a_run_that_is_terminated_in_an_effect_ends_like_an_undisturbed_one(
+    moment: str, filed: Path, undisturbed: tuple[Path, Any, str], tmp_path: Path
+) -> None:
+    stopped = in_process(filed, tmp_path / "stopped", at=moment, sent=signal.SIGTERM)
+    assert stopped == TERMINATED
+    assert in_process(filed, tmp_path / "resumed") == 0
+    assert fingerprint(filed, tmp_path / "found") == undisturbed[2]
+
+
+def test_a_finished_run_run_again_changes_nothing(
+    filed: Path, undisturbed: tuple[Path, Any, str], tmp_path: Path
+) -> None:
+    assert in_process(filed, tmp_path / "first") == 0
+    assert in_process(filed, tmp_path / "second") == 0
+    assert fingerprint(filed, tmp_path / "found") == undisturbed[2]
