@@ -33,13 +33,13 @@ def reproducible_kernels() -> Iterator[None]:
     """Choose kernels that add up in a fixed order; the process's own choice comes back after."""
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
-    chosen = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    chosen = torch.get_deterministic_debug_mode()
     cudnn.deterministic, cudnn.benchmark = True, False
-    # Warn only: an operation without a deterministic kernel must not stop a batch.
-    torch.use_deterministic_algorithms(True, warn_only=warn_only if chosen else True)
+    # Warn only: an operation without a deterministic kernel must not stop a batch. Not by
+    # `use_deterministic_algorithms`, which imports the compiler, two seconds of it.
+    torch.set_deterministic_debug_mode(max(chosen, 1))
     try:
         yield
     finally:
         cudnn.deterministic, cudnn.benchmark = before
-        torch.use_deterministic_algorithms(chosen, warn_only=warn_only)
+        torch.set_deterministic_debug_mode(chosen)

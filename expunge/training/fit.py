@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from expunge.errors import TerminalError
+from expunge.training.adamw import AdamW
 from expunge.training.device import pick_device, reproducible_kernels
 from expunge.training.modes import mode
 from expunge.training.rows import RowError, RowReader, Rows
@@ -96,13 +97,8 @@ class _Run:
                 "The network has no trainable parameter.",
                 fix="leave `requires_grad` on for what is to be trained",
             )
-        self.optimiser = torch.optim.AdamW(
-            trained,
-            lr=recipe.lr,
-            betas=(0.9, recipe.beta2),
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
+        betas = (0.9, recipe.beta2)
+        self.optimiser = AdamW(trained, recipe.lr, betas, recipe.weight_decay)
 
     def until_done(
         self, on_epoch: Callable[[Epoch], None] | None, stop: Callable[[Epoch], bool] | None
@@ -115,25 +111,24 @@ class _Run:
             steps = min(self.per_epoch, self.steps - done)
             mean, seen = self._epoch(number, done, steps)
             done, samples = done + steps, samples + seen
-            last = self.optimiser.param_groups[0]["lr"]
-            epoch = Epoch(number, count, mean, last, time.perf_counter() - started)
+            lr = self.optimiser.lr
+            epoch = Epoch(number, count, mean, lr, time.perf_counter() - started)
             epochs.append(epoch)
             if on_epoch:
                 on_epoch(epoch)
             if stop and stop(epoch):
                 break
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         return History(tuple(epochs), done, samples, time.perf_counter() - begin)
 
     def _epoch(self, number: int, done: int, steps: int) -> tuple[float, int]:
         order = keyed_order(len(self.reader), self.seed, f"order {number}")
         total, seen = torch.zeros((), device=self.device), 0
         for step, at in enumerate(order.tensor_split(self.per_epoch)[:steps], done):
-            lr = self.recipe.lr * learning_rate_factor(step, self.steps, self.recipe)
-            for group in self.optimiser.param_groups:
-                group["lr"] = lr
+            factor = learning_rate_factor(step, self.steps, self.recipe)
+            self.optimiser.lr = self.recipe.lr * factor
             x, y = self.reader.read(at)
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimiser.zero_grad()
             value = self.loss(self.model(x), y)
             value.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
