@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def models_to_settle(line: Line, batch_id: str) -> list[str]:
     return [name for name in names if line.ledger.debts(name)]
 
 
+def forgotten_batches(line: Line, base: ModelVersion) -> tuple[str, ...]:
+    """Batches whose rows make up the forget split of `base`: erased since it was last clean.
+
+    A version that someone put back may hold more than the debts that the ledger counts.
+    """
+    owed = line.ledger.debts(base.model)
+    since = [v for v in line.ledger.versions(base.dataset) if v.ordinal > base.clean_as_of]
+    erased = [v.batch_id for v in since if v.batch_id is not None]
+    return tuple(each for each in erased if each in owed or line.sealed(each).exists())
+
+
 def base_of(line: Line, model: str, version: str) -> ModelVersion:
     """What the ledger knows of the version that unlearning starts from."""
     for known in line.ledger.model_versions(model):
@@ -56,3 +68,8 @@ def base_of(line: Line, model: str, version: str) -> ModelVersion:
         left="The dataset is erased; the model keeps its debt.",
         fix=f"expunge train {model}",
     )
+
+
+def seed_of(batch_id: str) -> int:
+    """The batch's seed, 0 … 2⁶³−1: a function of its id, so that a refusal cannot reseed."""
+    return int.from_bytes(hashlib.sha256(batch_id.encode()).digest()[:8]) >> 1

@@ -9,10 +9,12 @@ from expunge.evaluation import Evaluation
 from expunge.line.attempt import Attempt
 from expunge.line.context import Line
 from expunge.line.evaluate import SCORES, load_scores
-from expunge.line.networks import factory_reference, network
-from expunge.line.unlearn import WEIGHTS
-from expunge.lineage import Candidate, DatasetInput, plots
+from expunge.lineage import Candidate, DatasetInput, FactoryReference, plots
+from expunge.networks import network
+from expunge.specs import ModelSpec
 from expunge.unlearning import Edit
+from expunge.worker import WEIGHTS
+from expunge.workspace import Workspace
 
 
 def candidate_of(line: Line, attempt: Attempt, effect_key: str) -> Candidate:
@@ -129,3 +131,9 @@ def _accuracy_bars(evaluation: Evaluation) -> Any:
         )
     kind = evaluation.metric("forget_accuracy").reference_kind or "none"
     return plots.accuracy_bars(splits, reference=kind.replace("_", " "))
+
+
+def factory_reference(workspace: Workspace, spec: ModelSpec) -> FactoryReference:
+    """What is written beside the weights, to build the same network again."""
+    factory = network(workspace, spec)
+    return FactoryReference(spec.factory, dict(spec.args), factory.source_digest)

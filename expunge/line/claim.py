@@ -28,7 +28,6 @@ def claim(line: Line, dataset: str, fence: Fence) -> str | None:
     if batch is None:
         return None
     line.progress("claim", f"batch {batch.id}")
-    waiting = False
     with line.station(batch.id, "claim", fence) as outcome:
         if outcome is not None:
             store, claims = line.store(spec), line.ledger.claims(batch.id)
@@ -45,14 +44,17 @@ def claim(line: Line, dataset: str, fence: Fence) -> str | None:
                 "targets": len(claims),
                 "absent": len(absent),
                 "blocked": len(blocked),
+                "waiting": waiting,
                 "trained": {
                     c.target_id: dict(holdings[c.subject_id].trained_by_ingest) for c in staying
                 },
             }
             if not staying:
                 outcome["state"] = "finished"
-    if waiting:
+    # Read back, since a process that died before it postponed leaves a claim that decided to.
+    if line.found(batch.id, "claim")["waiting"]:
         line.ledger.postpone(fence, batch.id, "waiting for more rows to measure forgetting on")
+        line.workspace.keys.destroy(batch.id)
         return None
     return batch.id
 

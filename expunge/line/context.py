@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from expunge.dataset import ArrowRows, Store, open_rows, training_rows
+from expunge.dataset.disk import writing
 from expunge.errors import TerminalError
 from expunge.lineage import Registry
 from expunge.requests import DatasetVersion, Fence, Ledger
@@ -97,7 +98,8 @@ class Line:
         self.ledger.check(fence)
         started = time.monotonic()
         outcome: dict[str, Any] = {}
-        yield outcome
+        with writing(self.workspace.settings.state):
+            yield outcome
         state = outcome.pop("state", None)
         outcome["seconds"] = round(time.monotonic() - started, 3)
         self.ledger.conclude(fence, batch_id, station, outcome, part=part, state=state)

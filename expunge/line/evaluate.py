@@ -22,12 +22,13 @@ from expunge.evaluation import (
     score,
 )
 from expunge.evaluation import evaluate as measure
-from expunge.line.attempt import Attempt, base_of
+from expunge.line.attempt import Attempt, base_of, forgotten_batches, seed_of
 from expunge.line.context import Line
-from expunge.line.networks import device_of, network, seed_of
 from expunge.line.references import references
-from expunge.line.unlearn import WEIGHTS, base_weights
+from expunge.line.unlearn import base_weights
+from expunge.networks import device_of, network
 from expunge.requests import Fence
+from expunge.worker import WEIGHTS
 
 if TYPE_CHECKING:
     import torch
@@ -56,15 +57,15 @@ def evaluate(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
             outcome |= {"evaluation": None, "diverged": unlearned["diverged"]}
             return
         line.progress("evaluate", f"{attempt.model}: {unlearned['strategy']}")
-        inputs = _inputs(line, attempt, exact=unlearned["strategy"] == "exact_retrain")
+        inputs = _inputs(line, fence, attempt, exact=unlearned["strategy"] == "exact_retrain")
         evaluation = measure(inputs, seed=seed_of(batch_id))
         save_scores(attempt.folder(line) / SCORES, inputs)
         outcome |= {"evaluation": evaluation.to_json()}
 
 
-def _inputs(line: Line, attempt: Attempt, *, exact: bool) -> EvaluationInput:
+def _inputs(line: Line, fence: Fence, attempt: Attempt, *, exact: bool) -> EvaluationInput:
     spec, rows = attempt.spec(line), _rows(line, attempt)
-    device, peers = device_of(spec), references(line, spec)
+    device, peers = device_of(spec), references(line, fence, spec)
     champion = _load(line, spec, base_weights(line, attempt))
     candidate = _load(line, spec, attempt.folder(line) / WEIGHTS)
 
@@ -94,11 +95,12 @@ def _load(line: Line, spec: ModelSpec, weights: Path) -> torch.nn.Module:
 
 def _rows(line: Line, attempt: Attempt) -> Splits:
     dataset = line.workspace.dataset(attempt.spec(line).dataset)
-    seen = base_of(line, attempt.model, attempt.base).ingest_seen
-    sealed = {batch: line.sealed(batch) for batch in line.ledger.debts(attempt.model)}
+    base = base_of(line, attempt.model, attempt.base)
+    seen = Where(max_ingest=base.ingest_seen)
+    sealed = {batch: line.sealed(batch) for batch in forgotten_batches(line, base)}
     retain = line.rows(dataset, "T")
     return Splits(
-        forget=forget_rows(dataset, line.workspace.keys, sealed, where=Where(max_ingest=seen)),
+        forget=forget_rows(dataset, line.workspace.keys, sealed, where=seen),
         retain=retain.select(sample_rows(len(retain), seed=seed_of(attempt.batch_id))),
         held_out=line.rows(dataset, "E"),
     )

@@ -89,10 +89,11 @@ def _publish(
     return _ingested(staged, fence.dataset, version.ordinal, version.md5, version.commit)
 
 
-def refuse_open_batch(line: Line, dataset: str) -> None:
-    """An unfinished batch goes first: its shards may be half replaced."""
+def refuse_open_batch(line: Line, dataset: str, *, unless_published: bool = False) -> None:
+    """An unfinished batch goes first: its shards may be half replaced before it is published."""
     batch = line.ledger.open_batch(dataset)
-    if batch is not None:
+    published = batch is not None and line.ledger.outcome(batch.id, "publish") is not None
+    if batch is not None and not (published and unless_published):
         raise BatchOpenError(
             f"Batch {batch.id} of dataset {dataset!r} is {batch.state} and not finished.",
             fix=f"`expunge run {dataset}` finishes it; then try again",

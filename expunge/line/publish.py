@@ -63,14 +63,17 @@ def publish(line: Line, batch_id: str, fence: Fence) -> None:
 def _sights(line: Line, batch_id: str, dataset: str) -> dict[str, ModelSight]:
     """How far each governed model has seen the dataset; None where no champion exists.
 
-    A champion that the ledger does not know may have seen every row that there is.
+    The champion at claim, and one that was trained since. One that the ledger does not know may
+    have seen every row that there is.
     """
-    current = line.ledger.current_version(dataset)
-    newest = current.ingest if current else 0
+    newest = line.current_version(dataset).ingest
     sights = {}
-    for model, version in line.ledger.batch(batch_id).champions.items():
+    for model, claimed in line.ledger.batch(batch_id).champions.items():
         known = {known.version: known.ingest_seen for known in line.ledger.model_versions(model)}
-        sights[model] = ModelSight(known.get(version, newest) if version else None)
+        now = line.ledger.champion(model)
+        seen = [known.get(claimed, newest)] if claimed else []
+        seen += [now.ingest_seen] if now else []
+        sights[model] = ModelSight(max(seen, default=None))
     return sights
 
 

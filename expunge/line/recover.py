@@ -1,4 +1,4 @@
-"""Recover: finish the ingest that a killed process left between intent and outcome.
+"""Recover: finish the ingest that a killed process left between intent and outcome; sweep.
 
 The batches' own effects are replayed by their stations; an ingest has no batch, so whoever takes
 the dataset's lock next finishes it first. Its staging folder stays until it is recorded.
@@ -13,12 +13,32 @@ from expunge.dataset import publish as publish_files
 from expunge.line.context import Line
 from expunge.requests import DatasetVersion, Effect, Fence
 
+OVER = ("finished", "failed", "postponed")
+
 
 def recover(line: Line, dataset: str, fence: Fence) -> None:
-    """Finish every ingest of `dataset` that was intended and not completed."""
+    """Finish every ingest of `dataset` that was intended and not completed; sweep."""
     for effect in line.ledger.open_effects(dataset, "ingest"):
         line.progress("recover", f"finishing ingest {effect.detail['ingest']} of {dataset}")
         finish_ingest(line, fence, effect)
+    sweep(line, dataset)
+
+
+def sweep(line: Line, dataset: str) -> None:
+    """Remove what batches that are over left behind: jobs, staged files, copies of rows.
+
+    Sealed rows of a finished batch stay for the purge; a failed one erased nothing, and the
+    sealed rows of people who are still there go with their key.
+    """
+    over = {b.id: b.state for b in line.ledger.batches(dataset) if b.state in OVER}
+    for folder in ("jobs", "staging"):
+        for path in line.workspace.state(folder).iterdir():
+            if path.name in over:
+                shutil.rmtree(path, ignore_errors=True)
+    for path in line.workspace.state("sealed").iterdir():
+        if over.get(path.stem, "finished") != "finished":
+            path.unlink(missing_ok=True)
+            line.workspace.keys.destroy(path.stem)
 
 
 def finish_ingest(line: Line, fence: Fence, effect: Effect) -> DatasetVersion:

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expunge.line.context import Line
-from expunge.line.networks import device_of, network
-from expunge.requests import Derived
+from expunge.networks import device_of, network
+from expunge.requests import Derived, Fence
 from expunge.specs import ModelSpec
 
 if TYPE_CHECKING:
     import torch
 
 
-def references(line: Line, spec: ModelSpec) -> list[torch.nn.Module]:
+def references(line: Line, fence: Fence, spec: ModelSpec) -> list[torch.nn.Module]:
     """The model's reference models, from the cache or trained now."""
     from expunge.training import load_weights
 
@@ -30,7 +30,7 @@ def references(line: Line, spec: ModelSpec) -> list[torch.nn.Module]:
     folder = line.workspace.state("derived") / key.replace(":", "-")
     known = line.ledger.derived(key)
     if known is None or known.state != "valid" or not folder.is_dir():
-        _train(line, spec, key, folder)
+        _train(line, fence, spec, key, folder)
     models = []
     for path in sorted(folder.glob("*.safetensors")):
         models.append(factory.build(spec.recipe.seed))
@@ -38,7 +38,7 @@ def references(line: Line, spec: ModelSpec) -> list[torch.nn.Module]:
     return models
 
 
-def _train(line: Line, spec: ModelSpec, key: str, folder: Path) -> None:
+def _train(line: Line, fence: Fence, spec: ModelSpec, key: str, folder: Path) -> None:
     from expunge.evaluation import train_references
     from expunge.training import save_weights
 
@@ -61,7 +61,7 @@ def _train(line: Line, spec: ModelSpec, key: str, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
     line.ledger.record_derived(
-        None,
+        fence,
         Derived(
             key=key,
             kind="references",

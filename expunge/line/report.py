@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from expunge.line.attempt import Attempt
 from expunge.line.context import Line
+from expunge.requests import Decision
 
 STATIONS = ("claim", "stage", "validate", "publish", "unlearn", "evaluate", "gate", "promote")
 
@@ -42,7 +43,7 @@ class ModelReport:
     name: str
     version_before: str | None
     version_after: str | None
-    decision: Literal["promoted", "retrained", "held"]
+    decision: Decision
     strategy: str | None
     metrics: dict[str, Any]
     rungs: tuple[RungReport, ...]
@@ -98,18 +99,18 @@ def _dataset(line: Line, batch_id: str, name: str) -> DatasetReport:
 
 def _model(line: Line, batch_id: str, model: str, champion: str | None) -> ModelReport | None:
     """The model's decision; None for a model that had nothing to settle."""
-    tried = _attempts(line, batch_id, model)
-    if not tried:
+    decided = line.ledger.decisions(batch_id).get(model)
+    if decided is None:
         return None
+    decision, version = decided
+    tried = _attempts(line, batch_id, model)
     rungs = tuple(_rung(line, attempt) for attempt in tried)
-    last = tried[-1]
-    promoted = line.ledger.outcome(batch_id, "promote", last.part)
-    retrained = promoted is not None and rungs[-1].strategy == "exact_retrain"
+    promoted = tried and line.ledger.outcome(batch_id, "promote", tried[-1].part)
     return ModelReport(
         name=model,
         version_before=champion,
-        version_after=promoted["version_after"] if promoted else champion,
-        decision="retrained" if retrained else "promoted" if promoted else "held",
+        version_after=version or champion,
+        decision=decision,
         strategy=rungs[-1].strategy if promoted else None,
         metrics=rungs[-1].metrics if promoted else {},
         rungs=rungs,

@@ -6,24 +6,24 @@ The order stands here once. Prefect runs the same function with each station wra
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from expunge.errors import TerminalError
-from expunge.line.attempt import Attempt, models_to_settle
+from expunge.line.attempt import Attempt, base_of, models_to_settle
 from expunge.line.claim import claim
 from expunge.line.context import Line
 from expunge.line.evaluate import evaluate
 from expunge.line.gate import gate
 from expunge.line.promote import hold, promote
 from expunge.line.publish import publish
+from expunge.line.recover import sweep
 from expunge.line.report import BatchReport, batch_report
 from expunge.line.stage import stage
 from expunge.line.unlearn import unlearn
 from expunge.line.validate import validate
 from expunge.lineage import ChampionMovedError
-from expunge.requests import Fence
+from expunge.requests import Decision, Fence
 
 MOVES = 5  # champions promoted by others during one batch, before we give up
 
@@ -54,11 +54,22 @@ def run_batch(line: Line, dataset: str, stations: Stations | None = None) -> Bat
             do.stage(line, batch_id, fence)
             do.validate(line, batch_id, fence)
             do.publish(line, batch_id, fence)
-            for model in models_to_settle(line, batch_id):
-                _settle(line, batch_id, fence, model, do)
+            _settle_all(line, batch_id, fence, do)
             line.ledger.finish(fence, batch_id)
-        _sweep(line, batch_id)
+        sweep(line, dataset)
         return batch_report(line, batch_id)
+
+
+def _settle_all(line: Line, batch_id: str, fence: Fence, do: Stations) -> None:
+    """Bring every model to a decision; one that cannot be does not keep the others waiting."""
+    failed: list[TerminalError] = []
+    for model in models_to_settle(line, batch_id):
+        try:
+            _settle(line, batch_id, fence, model, do)
+        except TerminalError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def _settle(line: Line, batch_id: str, fence: Fence, model: str, do: Stations) -> None:
@@ -67,8 +78,14 @@ def _settle(line: Line, batch_id: str, fence: Fence, model: str, do: Stations) -
     for _ in range(MOVES):
         if base is None:
             base = line.registry.champion(model)
-        if base is None or line.ledger.may_serve(model, base):
-            line.ledger.settle(fence, batch_id, model, decision="promoted", version=base)
+        if base is None:
+            do.hold(line, batch_id, fence, model, "none")
+            return
+        known = base_of(line, model, base)
+        if line.ledger.may_serve(model, base):
+            line.ledger.record_promotion(fence, model, base)
+            decision: Decision = "promoted" if known.kind == "unlearned" else "retrained"
+            line.ledger.settle(fence, batch_id, model, decision=decision, version=base)
             return
         try:
             _climb(line, fence, Attempt(batch_id, model, base, 0), do)
@@ -95,9 +112,3 @@ def _climb(line: Line, fence: Fence, first: Attempt, do: Stations) -> None:
             do.promote(line, batch_id, fence, attempt)
             return
     do.hold(line, batch_id, fence, first.model, first.base)
-
-
-def _sweep(line: Line, batch_id: str) -> None:
-    """Remove what only this batch needed: candidates and base weights."""
-    shutil.rmtree(line.workspace.state("jobs", batch_id), ignore_errors=True)
-    shutil.rmtree(line.staging(batch_id), ignore_errors=True)

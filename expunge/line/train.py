@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from expunge.dataset import ArrowRows, subjects_in
 from expunge.errors import TerminalError
+from expunge.line.candidate import factory_reference
 from expunge.line.context import Line
 from expunge.line.ingest import refuse_open_batch
-from expunge.line.networks import device_of, factory_reference, loss_of, network
 from expunge.line.recover import recover
 from expunge.lineage import Candidate, DatasetInput, Registered
 from expunge.lineage.candidate import Context
+from expunge.networks import device_of, loss_of, network
 from expunge.requests import DatasetVersion, Fence, ModelVersion
 from expunge.specs import DatasetSpec, ModelSpec
 
@@ -54,7 +55,7 @@ def train(line: Line, model: str) -> Trained:
     dataset = line.workspace.dataset(spec.dataset)
     with line.lock(dataset.name) as fence:
         recover(line, dataset.name, fence)
-        refuse_open_batch(line, dataset.name)
+        refuse_open_batch(line, dataset.name, unless_published=True)
         version = _clean_version(line, dataset)
         before = line.registry.champion(model)
         rows, held_out = line.rows(dataset, "T"), line.rows(dataset, "E")
@@ -144,7 +145,8 @@ def _clean_version(line: Line, dataset: DatasetSpec) -> DatasetVersion:
         raise DirtyVersionError(
             f"The shards in data/{dataset.name} hold {present} erased person(s): "
             "they are not those of the current version.",
-            fix=f"git checkout main -- data/{dataset.name}.dvc && dvc checkout data/{dataset.name}",
+            fix=f"git checkout {version.commit[:12]} -- data/{dataset.name}.dvc && "
+            f"dvc checkout data/{dataset.name}.dvc",
         )
     return version
 

@@ -8,34 +8,19 @@ sees its standard input close and stops.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from expunge.errors import TerminalError, TransientError
-from expunge.line.attempt import Attempt, base_of
+from expunge.line.attempt import Attempt, base_of, forgotten_batches, seed_of
 from expunge.line.context import Line
-from expunge.line.networks import seed_of
 from expunge.requests import Fence
-
-JOB, RESULT, WEIGHTS = "job.json", "result.json", "weights.safetensors"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker needs: paths, names, numbers; no row and no subject."""
-
-    workspace: str
-    model: str
-    rung: int
-    base_weights: str
-    forget: tuple[str, ...]
-    ingest_seen: int
-    retain: str
-    seed: int
+from expunge.worker import JOB, RESULT, WEIGHTS, Job
 
 
 def unlearn(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
@@ -54,13 +39,14 @@ def unlearn(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
 def _job(line: Line, attempt: Attempt) -> Job:
     spec = attempt.spec(line)
     dataset = line.workspace.dataset(spec.dataset)
+    base = base_of(line, attempt.model, attempt.base)
     return Job(
         workspace=str(line.workspace.root),
         model=attempt.model,
         rung=attempt.rung,
         base_weights=str(base_weights(line, attempt)),
-        forget=line.ledger.debts(attempt.model),
-        ingest_seen=base_of(line, attempt.model, attempt.base).ingest_seen,
+        forget=forgotten_batches(line, base),
+        ingest_seen=base.ingest_seen,
         retain=str(line.scratch(dataset, "T")),
         seed=seed_of(attempt.batch_id),
     )
@@ -80,7 +66,7 @@ def base_weights(line: Line, attempt: Attempt) -> Path:
 
 
 def _work(line: Line, folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "expunge.line.worker", str(folder)]
+    command = [sys.executable, "-m", "expunge.worker", str(folder)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as worker:
@@ -92,14 +78,20 @@ def _work(line: Line, folder: Path) -> dict[str, Any]:
     if (folder / RESULT).exists():
         result: dict[str, Any] = json.loads((folder / RESULT).read_text())
         return result
-    if worker.returncode and worker.returncode > 0:
+    if worker.returncode == os.EX_TEMPFAIL:
+        raise TransientError(
+            f"The unlearning worker could not finish: {tail}",
+            left="The dataset is erased; the champion is as it was.",
+            fix="mend that, then `expunge run` goes on from here",
+        )
+    if worker.returncode > 0:
         raise TerminalError(
             f"The unlearning worker ended with status {worker.returncode}: {tail}",
             left="The dataset is erased; the champion is as it was.",
             fix="mend the model's spec or network, then `expunge run` goes on",
         )
     raise TransientError(
-        f"The unlearning worker was killed (signal {-(worker.returncode or 0)}).",
+        f"The unlearning worker was killed (signal {-worker.returncode}).",
         left="The dataset is erased; the champion is as it was.",
         fix="`expunge run` goes on from here; if it was memory, use a larger machine",
     )

@@ -5,12 +5,11 @@ A batch that fails here leaves dataset and models as they were; its targets are 
 
 from __future__ import annotations
 
-import shutil
-
 from expunge.dataset import Validation, collect_facts
 from expunge.dataset import validate as judge_facts
 from expunge.errors import TerminalError
 from expunge.line.context import Line
+from expunge.line.recover import sweep
 from expunge.line.stage import staged_erasure, subjects_of
 from expunge.requests import Fence
 
@@ -40,9 +39,7 @@ def _fail(line: Line, batch_id: str, fence: Fence, validation: Validation) -> No
     broken = validation.failed
     named = ", ".join(f"{item.column} ({item.name}, found {item.observed})" for item in broken)
     line.ledger.fail(fence, batch_id, f"validation failed: {named}")
-    shutil.rmtree(line.staging(batch_id), ignore_errors=True)
-    line.sealed(batch_id).unlink(missing_ok=True)
-    line.workspace.keys.destroy(batch_id)
+    sweep(line, fence.dataset)
     raise ValidationFailedError(
         f"Batch {batch_id}: {len(broken)} expectation(s) failed: {named}.",
         left="Dataset and models are as they were; the batch's targets are pending again.",

@@ -120,6 +120,11 @@ class Register:
         with self._store.read() as connection:
             return settling.debts(connection, model)
 
+    def decisions(self, batch_id: str) -> dict[str, tuple[Decision, str | None]]:
+        """What a batch decided on each model so far, with the version that serves since."""
+        with self._store.read() as connection:
+            return settling.decisions(connection, batch_id)
+
     def may_serve(self, model: str, version: str) -> bool:
         """Whether the version holds no erased row that it saw."""
         with self._store.read() as connection:

@@ -132,6 +132,13 @@ def _pay(
     record(connection, now, drafts)
 
 
+def decisions(connection: Connection, batch_id: str) -> dict[str, tuple[Decision, str | None]]:
+    """What a batch decided on each model so far, with the version that it made champion."""
+    query = select(batch_models.c.model, batch_models.c.decision, batch_models.c.version)
+    rows = connection.execute(query.where(batch_models.c.batch_id == batch_id))
+    return {row.model: (row.decision, row.version) for row in rows if row.decision}
+
+
 def _decision(connection: Connection, batch_id: str, model: str) -> tuple[str, str | None] | None:
     query = select(batch_models.c.decision, batch_models.c.version)
     row = connection.execute(

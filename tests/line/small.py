@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +13,10 @@ import pyarrow.parquet as pq
 import yaml
 
 from expunge.dataset import ROLES
-from expunge.line import Line, ingest, train
+from expunge.line import BatchReport, Line, Stations, ingest, run_batch, train
+from expunge.line.unlearn import JOB, Job
 from expunge.requests import Filing
+from expunge.worker import work
 from expunge.workspace import Workspace, init_workspace
 
 PEOPLE, ROWS, CLASSES = 90, 10, 3
@@ -71,6 +75,12 @@ def make_workspace(root: Path, **model: object) -> Workspace:
     return workspace
 
 
+def respec(line: Line, kind: str = "models/small-mlp", **changes: object) -> None:
+    """Write a spec anew, with other values for some fields."""
+    path = line.workspace.root / f"{kind}.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
+
+
 def fill(line: Line, folder: Path) -> None:
     """Ingest the people and train the champion."""
     source = folder / "people.parquet"
@@ -89,11 +99,33 @@ def people_in(line: Line, role: str, count: int) -> list[str]:
     return [one for one, its in zip(everyone, roles, strict=True) if its == role][:count]
 
 
-def file(line: Line, *subjects: str, source: str = "portal", first: int = 1) -> list[str]:
+def file(
+    line: Line,
+    *subjects: str,
+    source: str = "portal",
+    first: int = 1,
+    received: datetime = datetime(2026, 11, 1, tzinfo=UTC),
+) -> list[str]:
     """File one GDPR request for each subject; the request ids."""
-    received = datetime(2026, 11, 1, tzinfo=UTC)
     filings = [
         Filing(source, f"ticket-{first + number}", subject, "gdpr", received, ("small",))
         for number, subject in enumerate(subjects)
     ]
     return [filed.request_id for filed in line.ledger.file(filings)]
+
+
+def run(line: Line, stations: Stations | None = None) -> BatchReport:
+    """Run a batch that has something to do."""
+    report = run_batch(line, "small", stations)
+    assert report is not None
+    return report
+
+
+def states(line: Line, requests: list[str]) -> list[str]:
+    """The state of each request."""
+    return [line.ledger.request(each).state for each in requests]
+
+
+def work_here(line: Line, folder: Path) -> dict[str, Any]:
+    """What the worker does, in this process."""
+    return work(Job(**json.loads((folder / JOB).read_text())), folder)

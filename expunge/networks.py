@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from expunge.errors import TerminalError
-from expunge.lineage import FactoryReference
 from expunge.specs import ModelSpec
 from expunge.workspace import Workspace
 
@@ -22,12 +20,6 @@ def network(workspace: Workspace, spec: ModelSpec) -> Factory:
     from expunge.training import load_factory
 
     return load_factory(spec.factory, workspace.root / "models", dict(spec.args))
-
-
-def factory_reference(workspace: Workspace, spec: ModelSpec) -> FactoryReference:
-    """What is written beside the weights, to build the same network again."""
-    factory = network(workspace, spec)
-    return FactoryReference(spec.factory, dict(spec.args), factory.source_digest)
 
 
 def loss_of(spec: ModelSpec) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
@@ -47,8 +39,3 @@ def device_of(spec: ModelSpec) -> str:
             fix="run it on a gpu worker, or set `device: auto` in its spec",
         )
     return "cuda" if spec.device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def seed_of(batch_id: str) -> int:
-    """The batch's seed, 0 … 2⁶³−1: a function of its id, so that a refusal cannot reseed."""
-    return int.from_bytes(hashlib.sha256(batch_id.encode()).digest()[:8]) >> 1

@@ -1,7 +1,10 @@
-"""The unlearning worker: `python -m expunge.line.worker JOB_FOLDER`.
+"""The unlearning worker: `python -m expunge.worker JOB_FOLDER`.
 
 Reads `job.json`, writes `weights.safetensors` and then, atomically, `result.json`. A training
-that diverges is a result; anything else that goes wrong ends with a status and no result.
+that diverges is a result; anything else that goes wrong ends with a status and no result, the
+status of a temporary failure where the same job may succeed later.
+
+It stands outside the line so that starting it imports torch and the rows, and nothing else.
 """
 
 from __future__ import annotations
@@ -12,31 +15,51 @@ import os
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expunge.errors import ExpungeError
-from expunge.line.unlearn import JOB, RESULT, WEIGHTS, Job
+from expunge.errors import ExpungeError, TransientError
 from expunge.workspace import Workspace
 
 if TYPE_CHECKING:
     from expunge.training import Epoch
 
 
+JOB, RESULT, WEIGHTS = "job.json", "result.json", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs: paths, names, numbers; no row and no subject."""
+
+    workspace: str
+    model: str
+    rung: int
+    base_weights: str
+    forget: tuple[str, ...]
+    ingest_seen: int
+    retain: str
+    seed: int
+
+
 def main(folder: Path) -> None:
     """Do the job in `folder`."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    from expunge.dataset.disk import writing
+
     job = Job(**json.loads((folder / JOB).read_text()))
-    result = work(job, folder)
-    aside = folder / f"{RESULT}.part"
-    aside.write_text(json.dumps(result))
-    aside.replace(folder / RESULT)
+    with writing(folder):
+        result = work(job, folder)
+        aside = folder / f"{RESULT}.part"
+        aside.write_text(json.dumps(result))
+        aside.replace(folder / RESULT)
 
 
 def work(job: Job, folder: Path) -> dict[str, Any]:
     """Unlearn as the job says; the JSON of the manifest."""
     from expunge.dataset import Where, forget_rows, open_rows
-    from expunge.line.networks import device_of, loss_of, network
+    from expunge.networks import device_of, loss_of, network
     from expunge.training import DivergedError, load_weights, save_weights
     from expunge.unlearning import strategy_of, unlearn
 
@@ -92,5 +115,8 @@ def _die_with_parent() -> None:
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]))
+    except TransientError as error:
+        sys.stderr.write(f"{error.what}\n")
+        sys.exit(os.EX_TEMPFAIL)
     except ExpungeError as error:
         sys.exit(error.what)
