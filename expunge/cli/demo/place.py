@@ -55,5 +55,5 @@ def own_settings() -> Iterator[None]:
 def _not_ours(root: Path) -> NotOursError:
     return NotOursError(
         f"{root} is not empty, and no demo made it.",
-        fix="give an empty or absent folder: expunge demo DIR",
+        fix="give an empty or absent folder: expunge demo --workspace DIR",
     )

@@ -112,8 +112,8 @@ class _Story:
             with self.line() as line:
                 done = self._ingest(line, file)
         self.say(
-            f"{rows:,} rows in, {plural(done.rows_total, 'row')} in "
-            f"{plural(done.shards_written, 'shard')}, version {done.version[:10]}"
+            f"{rows:,} rows in, {done.rows_total:,} in {DATASET} version {done.ordinal}: "
+            f"{done.version[:10]}"
         )
 
     def _ingest(self, line: Line, file: Path) -> Ingested:

@@ -115,7 +115,9 @@ def _model(seen: Seen) -> Iterable[Check]:
 def show_imported(console: Console, pile: Pile, imported: Iterable[Imported]) -> None:
     """What became of the lines of each file."""
     for file, done in zip(pile.files, imported, strict=True):
-        counts = f"{done.accepted} accepted, {plural(done.duplicates, 'duplicate')}"
+        counts = f"{done.accepted} accepted" + (
+            f", {plural(done.duplicates, 'duplicate')}" if done.duplicates else ""
+        )
         console.print(f"{file.path.name} ({file.regulation.upper()}): {counts}", soft_wrap=True)
         for line in done.rejected:
             console.print(f"    line {line.line} refused: {line.reason}", soft_wrap=True)
@@ -167,7 +169,7 @@ def _overview(seen: Seen) -> Table:
 
 
 def _ladder(model: ModelReport) -> Table:
-    numbers = ["rung", "hard-row AUC", "expected", "held-out"]
+    numbers = ["rung", "hard-row AUC", "expected", "held out, points"]
     rows = table("rung", "strategy", "gate", *numbers[1:], right=numbers, title=model.name)
     for number, rung in enumerate(model.rungs, start=1):
         auc, change = rung.metrics.get("hard_row_auc"), rung.metrics.get("generalisation")
@@ -183,11 +185,11 @@ def _ladder(model: ModelReport) -> Table:
 
 
 def _with_error(metric: Mapping[str, Any] | None, unit: int) -> str:
-    """`0.652 ± 0.031`; a change in points has its sign."""
+    """`0.652 ± 0.031`; in points, `-1.2 ± 1.0`."""
     if metric is None or metric["value"] is None:
         return "-"
     value, error = unit * metric["value"], unit * (metric["se"] or 0.0)
-    return f"{value:.3f} ± {error:.3f}" if unit == 1 else f"{value:+.1f} ± {error:.1f} points"
+    return f"{value:.3f} ± {error:.3f}" if unit == 1 else f"{value:+.1f} ± {error:.1f}"
 
 
 def _stations(seen: Seen) -> Table:

@@ -64,16 +64,14 @@ def subject_of(writer: int, seed: int = SEED) -> str:
 
 
 def style_of(writer: int, seed: int = SEED) -> Style:
-    """The style of a writer."""
+    """The style of a writer: bounded, so that no one is hard to read by a rare style alone."""
     draw = np.random.default_rng([seed, writer, 0])
-    return Style(
-        rotation=math.radians(draw.normal(0, 14)),
-        slant=draw.normal(0, 0.25),
-        scale=math.exp(draw.normal(0, 0.13)),
-        contrast=draw.uniform(0.5, 1.2),
-        offset=draw.normal(0, 0.1),
-        noise=draw.uniform(0.05, 0.25),
-    )
+    rotation, slant = math.radians(draw.uniform(-30, 30)), draw.uniform(-0.5, 0.5)
+    scale, contrast = math.exp(draw.uniform(-0.2, 0.2)), draw.uniform(0.6, 1.4)
+    offset = draw.uniform(-0.3, 0.3)
+    # In proportion to the ink: else the writers with the faintest would be all that is hard.
+    noise = contrast * draw.uniform(0.3, 0.45)
+    return Style(rotation, slant, scale, contrast, offset, noise)
 
 
 def page(writer: int, seed: int = SEED) -> Page:
