@@ -9,6 +9,7 @@ from __future__ import annotations
 from prefect import flow
 
 from expunge.line import Line, Stations, run_batch
+from flows.limits import ensure_limits
 from tasks import claim, evaluate, gate, promote, publish, stage, unlearn, validate
 from tasks.lines import line_at, workspace_root
 
@@ -19,6 +20,7 @@ def deletion_batch(dataset: str, workspace: str | None = None) -> str | None:
 
     `workspace` is a folder; left out, it is `EXPUNGE_WORKSPACE` or the working directory.
     """
+    ensure_limits()
     with line_at(workspace_root(workspace)) as line:
         report = run_batch(line, dataset, STATIONS)
     return report.batch_id if report else None

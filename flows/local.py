@@ -1,4 +1,8 @@
-"""Run a flow in this process, with or without a Prefect server: what `expunge run` calls."""
+"""Run a flow in this process, with or without a Prefect server: what `expunge run` calls.
+
+Nothing heavy is imported at the top: the embedded server starts first, and the imports of the
+stations and of Prefect, seconds of both, run beside its own.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +10,37 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expunge.line.context import Progress, silent
+from expunge.workspace import Workspace
 from flows.embedded import embedded_api, wait_for_api
 
 if TYPE_CHECKING:
-    from expunge.line import BatchReport
+    from expunge.line import BatchReport, Progress
 
 
-def run_deletion_batch(root: Path, dataset: str, progress: Progress = silent) -> BatchReport | None:
-    """One batch of `dataset` through the Prefect flow; None when nothing is pending."""
-    with embedded_api(root / ".expunge" / "prefect"):
-        progress("orchestrate", "starting")
+def run_deletion_batch(
+    root: Path, dataset: str, progress: Progress | None = None
+) -> BatchReport | None:
+    """One batch of `dataset` through the Prefect flow; None when nothing is pending.
+
+    Raises:
+        ExpungeError: as a station raised it.
+    """
+    workspace = Workspace.open(root)
+    workspace.dataset(dataset)
+    with embedded_api(workspace.root / ".expunge" / "prefect"):
+        if progress:
+            progress("orchestrate", "starting")
         _import_stations()
-        from expunge.line import batch_report, open_line
+        from expunge.line import batch_report, open_line, silent
         from flows.deletion_batch import deletion_batch
-        from flows.limits import ensure_limits
         from tasks.lines import lend
 
-        with open_line(root, progress=progress) as line, lend(line):
+        with open_line(workspace.root, progress=progress or silent) as line, lend(line):
             wait_for_api()
-            ensure_limits()
-            batch_id = deletion_batch(dataset, str(line.workspace.root))
+            batch_id = deletion_batch(dataset, str(workspace.root))
             return batch_report(line, batch_id) if batch_id else None
 
 
 def _import_stations() -> None:
-    """Import what the stations will need, seconds of it, while the embedded server starts."""
     for name in ("torch", "dvc.repo", "mlflow.pytorch", "great_expectations"):
         import_module(name)

@@ -23,6 +23,11 @@ def lend(line: Line) -> Iterator[None]:
         del _lent[root]
 
 
+def lent() -> tuple[Line, ...]:
+    """The lines that flows of this process have open."""
+    return tuple(_lent.values())
+
+
 @contextmanager
 def line_at(root: str) -> Iterator[Line]:
     """The line over the workspace at `root`."""

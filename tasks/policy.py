@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from prefect.cache_policies import NO_CACHE
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from expunge.errors import TransientError
 from expunge.lineage import ChampionMovedError
 from expunge.requests import LockLostError
+from tasks.lines import lent
 
 ACCELERATOR = "expunge-accelerator"
 HOUR = 3600
+
+
+class Retries(BaseSettings):
+    """Retries of a station that met a transient error: `EXPUNGE_TASK_*` in the environment.
+
+    Read when the tasks are imported.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="EXPUNGE_TASK_", frozen=True)
+
+    retries: int = Field(3, ge=0, description="how often; 0 for never")
+    retry_delays: list[float] = Field(
+        [5, 30, 120], min_length=1, description="seconds before each; the last one repeats"
+    )
+
+
+RETRIES = Retries()
 
 
 def transient(task: Any, run: Any, state: Any) -> bool:
     """Retry what may pass; not what needs the runner, or a decision."""
     error = state.result(raise_on_failure=False)
     wait = isinstance(error, TransientError | ConnectionError | TimeoutError)
-    return wait and not isinstance(error, ChampionMovedError | LockLostError)
+    again = wait and not isinstance(error, ChampionMovedError | LockLostError)
+    if again and run.run_count <= task.retries:
+        what = error.what if isinstance(error, TransientError) else type(error).__name__
+        for line in lent():
+            line.progress(task.name, f"trying again soon: {what}")
+    return again
 
 
 def station(name: str, *, timeout: float) -> dict[str, Any]:
@@ -29,8 +53,8 @@ def station(name: str, *, timeout: float) -> dict[str, Any]:
     return {
         "name": name,
         "task_run_name": name,
-        "retries": int(os.environ.get("EXPUNGE_TASK_RETRIES", "3")),
-        "retry_delay_seconds": [5, 30, 120],
+        "retries": RETRIES.retries,
+        "retry_delay_seconds": RETRIES.retry_delays,
         "retry_jitter_factor": 0.5,
         "retry_condition_fn": transient,
         "timeout_seconds": timeout,
