@@ -14,9 +14,8 @@ import yaml
 
 from expunge.dataset import ROLES
 from expunge.line import BatchReport, Line, Stations, ingest, run_batch, train
-from expunge.line.unlearn import JOB, Job
 from expunge.requests import Filing
-from expunge.worker import work
+from expunge.worker import JOB, Job, work
 from expunge.workspace import Workspace, init_workspace
 
 PEOPLE, ROWS, CLASSES = 90, 10, 3
@@ -41,6 +40,23 @@ MODEL = {
     "references": {"models": 2, "epochs": 1},
     "device": "cpu",
 }
+FRAGILE = '''
+
+class Fragile(MLP):
+    """Gives infinities once its weights have grown large."""
+
+    def forward(self, x):
+        norm = sum(weights.square().sum() for weights in self.parameters())
+        return super().forward(x) + torch.where(norm > 10_000, torch.inf, 0.0)
+'''
+WILD = {"epochs": 4, "lr": 10, "schedule": "constant"}
+"""A recipe that makes the network of `FRAGILE` diverge."""
+RETRAIN = {"strategy": "exact_retrain"}
+HELD = {
+    "factory": "fragile.py:Fragile",
+    "ladder": [{"strategy": "exact_retrain", "recipe": WILD}],
+}
+"""Fields of a model's spec with which no rung passes."""
 
 
 def person(number: int) -> str:
@@ -72,6 +88,10 @@ def make_workspace(root: Path, **model: object) -> Workspace:
         spec.unlink()
     (root / "data/small.yaml").write_text(yaml.safe_dump(DATASET))
     (root / "models/small-mlp.yaml").write_text(yaml.safe_dump({**MODEL, **model}))
+    (root / "models/fragile.py").write_text((root / "models/mlp.py").read_text() + FRAGILE)
+    # The same people in the same roles in every session.
+    workspace.settings.keys.mkdir(exist_ok=True, mode=0o700)
+    (workspace.settings.keys / "placement-small.key").write_bytes(bytes(range(32)))
     return workspace
 
 
@@ -89,12 +109,12 @@ def fill(line: Line, folder: Path) -> None:
     train(line, "small-mlp")
 
 
-def people_in(line: Line, role: str, count: int) -> list[str]:
+def people_in(line: Line, role: str, count: int, among: range = range(PEOPLE)) -> list[str]:
     """The first `count` people whom the placement key puts in `role`."""
     placement = line.store(line.workspace.dataset("small")).placement(
         line.workspace.keys.placement("small")
     )
-    everyone = [person(number) for number in range(PEOPLE)]
+    everyone = [person(number) for number in among]
     roles = [ROLES[code] for code in placement.place(everyone).role]
     return [one for one, its in zip(everyone, roles, strict=True) if its == role][:count]
 
