@@ -13,8 +13,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,7 +109,13 @@ def in_process(
 def _run(root: Path, trace: Path, at: str | None, sent: signal.Signals) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     torch.set_num_threads(1)
-    watch = Watch(trace, at, sent)
+    with watched(Watch(trace, at, sent)), open_line(root) as line:
+        run_batch(line, DATASET)
+
+
+@contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Let `watch` see every ledger write and effect of this process; batch ids are the same."""
     fixed = SimpleNamespace(token_hex=lambda size: "0" * 2 * size)
     with ExitStack() as stack:
         for name in WRITES:
@@ -119,8 +125,7 @@ def _run(root: Path, trace: Path, at: str | None, sent: signal.Signals) -> None:
         for owner, name in EFFECTS:
             stack.enter_context(patch.object(owner, name, watch.around(name, getattr(owner, name))))
         stack.enter_context(patch.object(expunge.requests.batches, "secrets", fixed))
-        with open_line(root) as line:
-            run_batch(line, DATASET)
+        yield
 
 
 def fingerprint(root: Path, into: Path) -> str:
