@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -144,6 +146,31 @@ def run(line: Line, stations: Stations | None = None) -> BatchReport:
 def states(line: Line, requests: list[str]) -> list[str]:
     """The state of each request."""
     return [line.ledger.request(each).state for each in requests]
+
+
+def forget_rows(line: Line, batch_id: str) -> dict[str, int]:
+    """Rows of the forget split of each attempt of a batch."""
+    parts = line.ledger.parts(batch_id, "unlearn")
+    outcomes = {part: line.ledger.outcome(batch_id, "unlearn", part) for part in parts}
+    return {part: outcome["forget_rows"] for part, outcome in outcomes.items() if outcome}
+
+
+def settled(line: Line, request_id: str) -> dict[str, str]:
+    """State of a request's settlement in each model."""
+    (target,) = line.ledger.request(request_id).targets
+    return {settlement.model: settlement.state for settlement in target.settlements}
+
+
+def git(line: Line, *words: str) -> str:
+    """What git says of the workspace."""
+    command = ["git", "-C", str(line.workspace.root), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def shards(line: Line) -> dict[str, str]:
+    """Digest of each file of the dataset."""
+    files = sorted((line.workspace.root / "data/small").iterdir())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def work_here(line: Line, folder: Path) -> dict[str, Any]:

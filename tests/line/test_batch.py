@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from expunge.line.report import STATIONS
 from expunge.lineage import Tree, trace_dataset, trace_model, trace_request
 from expunge.requests import DatasetVersion
 from tests.line.conftest import restored
-from tests.line.small import PEOPLE, ROWS, file, people_in, person, run, states
+from tests.line.small import PEOPLE, ROWS, file, git, people_in, person, run, states
 
 TRAINED, HELD_OUT = 5, 2
 
@@ -110,12 +109,12 @@ def test_the_erased_are_gone_from_the_shards_and_the_others_are_all_there(ran: R
 
 
 def test_the_erasure_is_one_tagged_commit_of_the_new_pointer(ran: Ran) -> None:
-    after, root = ran.versions[-1], ran.line.workspace.root
-    assert _git(root, "rev-parse", "HEAD") == after.commit
-    assert after.md5.removesuffix(".dir") in _git(root, "show", "HEAD:data/small.dvc")
-    assert f"Expunge-Effect: publish:{ran.report.batch_id}" in _git(root, "log", "-1")
-    assert ran.report.batch_id in _git(root, "tag", "--points-at", "HEAD")
-    assert _git(root, "status", "--porcelain", "data/small.dvc", "data/.gitignore") == ""
+    after = ran.versions[-1]
+    assert git(ran.line, "rev-parse", "HEAD") == after.commit
+    assert after.md5.removesuffix(".dir") in git(ran.line, "show", "HEAD:data/small.dvc")
+    assert f"Expunge-Effect: publish:{ran.report.batch_id}" in git(ran.line, "log", "-1")
+    assert ran.report.batch_id in git(ran.line, "tag", "--points-at", "HEAD")
+    assert git(ran.line, "status", "--porcelain", "data/small.dvc", "data/.gitignore") == ""
 
 
 def test_mlflow_has_batch_data_and_evidence_of_the_new_champion(ran: Ran) -> None:
@@ -192,8 +191,3 @@ def _artifacts(client: Any, run_id: str) -> Iterator[str]:
     for item in client.list_artifacts(run_id):
         below = client.list_artifacts(run_id, item.path) if item.is_dir else [item]
         yield from (Path(each.path).name for each in below)
-
-
-def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, check=True)
-    return done.stdout.decode().strip()

@@ -15,6 +15,7 @@ from tests.line.small import (
     RETRAIN,
     ROWS,
     file,
+    forget_rows,
     people_in,
     respec,
     run,
@@ -30,13 +31,6 @@ def held(line: Line, *subjects: str, **changes: object) -> tuple[list[str], Batc
     respec(line, **HELD, **changes)
     requests = file(line, *subjects)
     return requests, run(line)
-
-
-def forget_rows(line: Line, batch_id: str) -> list[int]:
-    """Rows of the forget split of each attempt of a batch."""
-    parts = line.ledger.parts(batch_id, "unlearn")
-    outcomes = [line.ledger.outcome(batch_id, "unlearn", part) for part in parts]
-    return [outcome["forget_rows"] for outcome in outcomes if outcome]
 
 
 def test_a_held_model_keeps_its_debt_and_the_next_batch_pays_it(line: Line) -> None:
@@ -60,7 +54,7 @@ def test_a_held_model_keeps_its_debt_and_the_next_batch_pays_it(line: Line) -> N
     respec(line, ladder=[RETRAIN])
     late = file(line, third, first=60)
     paid = run(line)
-    assert forget_rows(line, paid.batch_id) == [3 * ROWS]
+    assert forget_rows(line, paid.batch_id) == {"small-mlp/1/0": 3 * ROWS}
     assert states(line, [*requests, *again, *late]) == ["completed"] * 4
     assert line.ledger.debts("small-mlp") == ()
     assert line.ledger.batch(report.batch_id).state == "finished"
@@ -88,7 +82,7 @@ def test_the_forget_split_holds_only_rows_that_the_model_saw(line: Line, tmp_pat
     requests = file(line, one)
     report = run(line)
     assert report.dataset.rows_erased == 2 * ROWS
-    assert forget_rows(line, report.batch_id) == [ROWS]
+    assert forget_rows(line, report.batch_id) == {"small-mlp/1/0": ROWS}
     assert states(line, requests) == ["completed"]
     made = line.ledger.champion("small-mlp")
     assert made is not None
