@@ -144,7 +144,8 @@ def _environment(home: Path, port: int) -> dict[str, str]:
         "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",  # the child does, under a lock
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.5",
+        # Whole seconds: Prefect cuts a fraction to 0, and its recorder then never sleeps.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     }
 
 
