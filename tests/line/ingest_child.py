@@ -7,11 +7,10 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-import expunge.line.recover
+from expunge.dataset import publish
 from expunge.line import ingest, open_line
-
-publish_files = expunge.line.recover.publish_files
 
 
 def killed_before(*_: object, **__: object) -> None:
@@ -19,13 +18,12 @@ def killed_before(*_: object, **__: object) -> None:
 
 
 def killed_after(*args: Any, **kwargs: Any) -> None:
-    publish_files(*args, **kwargs)
+    publish(*args, **kwargs)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
     root, source, moment = sys.argv[1:]
     killed = killed_before if moment == "before" else killed_after
-    expunge.line.recover.publish_files = killed  # type: ignore[assignment]
-    with open_line(Path(root)) as line:
+    with patch("expunge.line.recover.publish_files", killed), open_line(Path(root)) as line:
         ingest(line, "small", Path(source))

@@ -54,7 +54,7 @@ class Fragile(MLP):
 WILD = {"epochs": 4, "lr": 10, "schedule": "constant"}
 """A recipe that makes the network of `FRAGILE` diverge."""
 RETRAIN = {"strategy": "exact_retrain"}
-HELD = {
+HELD: dict[str, object] = {
     "factory": "fragile.py:Fragile",
     "ladder": [{"strategy": "exact_retrain", "recipe": WILD}],
 }
@@ -97,9 +97,17 @@ def make_workspace(root: Path, **model: object) -> Workspace:
     return workspace
 
 
-def respec(line: Line, kind: str = "models/small-mlp", **changes: object) -> None:
-    """Write a spec anew, with other values for some fields."""
-    path = line.workspace.root / f"{kind}.yaml"
+def respec(line: Line, **changes: object) -> None:
+    """Write the model's spec anew, with other values for some fields."""
+    _respec(line.workspace.root / "models/small-mlp.yaml", changes)
+
+
+def respec_dataset(line: Line, **changes: object) -> None:
+    """Write the dataset's spec anew, with other values for some fields."""
+    _respec(line.workspace.root / "data/small.yaml", changes)
+
+
+def _respec(path: Path, changes: dict[str, object]) -> None:
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
 
 

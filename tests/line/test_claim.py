@@ -23,6 +23,7 @@ from tests.line.small import (
     people_in,
     person,
     respec,
+    respec_dataset,
     run,
     states,
     table,
@@ -57,7 +58,7 @@ def test_held_out_and_unknown_people_need_no_model(line: Line) -> None:
 def test_whoever_holds_a_whole_class_is_blocked_until_confirmed_and_the_others_go_on(
     line: Line, tmp_path: Path
 ) -> None:
-    respec(line, "data/small", classes=CLASSES + 1)
+    respec_dataset(line, classes=CLASSES + 1)
     (alone,) = people_in(line, "T", 1, among=range(PEOPLE, 2 * PEOPLE))
     rows = table(range(PEOPLE, 2 * PEOPLE))
     rows = rows.filter(pa.compute.equal(rows["subject_id"], alone))

@@ -14,7 +14,7 @@ from expunge.dataset import look_up
 from expunge.line import Line, Stations, ingest, run_batch, train
 from expunge.line.ingest import BatchOpenError
 from expunge.requests import Fence
-from tests.line.small import PEOPLE, ROWS, file, git, people_in, respec, run, shards, table
+from tests.line.small import PEOPLE, ROWS, file, git, people_in, respec_dataset, run, shards, table
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_an_erased_person_does_not_come_back(line: Line, everyone: Path) -> None
     replaced = ingest(line, "small", everyone, mode="replace")
     assert (replaced.suppressed, replaced.rows_total) == (2 * ROWS, (PEOPLE - 2) * ROWS)
 
-    respec(line, "data/small", reappearance="allow_after_erasure")
+    respec_dataset(line, reappearance="allow_after_erasure")
     allowed = ingest(line, "small", everyone)
     assert (allowed.suppressed, allowed.rows_added) == (0, 2 * ROWS)
     store = line.store(line.workspace.dataset("small"))
