@@ -15,21 +15,45 @@ from pathlib import Path
 def serve(port: int) -> None:
     """Serve on loopback until terminated, or until standard input closes."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    _migrate(Path(os.environ["PREFECT_HOME"]))
-    import uvicorn
-    from prefect.server.api.server import create_app
+    home = Path(os.environ["PREFECT_HOME"])
+    with (home / "servers.lock").open("w") as servers:
+        with (home / "start.lock").open("w") as start:  # two runs may start together
+            fcntl.flock(start, fcntl.LOCK_EX)
+            _prepare(alone=_is_only(servers.fileno()))
+            fcntl.flock(servers, fcntl.LOCK_SH)
+        import uvicorn
+        from prefect.server.api.server import create_app
 
-    uvicorn.run(create_app(), host="127.0.0.1", port=port, log_level="error")
+        uvicorn.run(create_app(), host="127.0.0.1", port=port, log_level="error")
 
 
-def _migrate(home: Path) -> None:
-    """Bring the database to head, one process at a time: two runs may start together."""
+def _is_only(servers: int) -> bool:
+    """Whether no other server of this database is alive: each holds the lock, shared."""
+    try:
+        fcntl.flock(servers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _prepare(*, alone: bool) -> None:
+    """Bring the database to head; free the slots of runs that were killed.
+
+    A slot's lease lives in the memory of the server that gave it, so a server that dies with its
+    run leaves the slot taken for ever: the next run would wait without end.
+    """
     import anyio
+    import sqlalchemy as sa
     from prefect.server.database import provide_database_interface
 
-    with (home / "migrate.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        anyio.run(provide_database_interface().create_db)
+    async def prepare() -> None:
+        database = provide_database_interface()
+        await database.create_db()
+        if alone:
+            async with database.session_context(begin_transaction=True) as session:
+                await session.execute(sa.update(database.ConcurrencyLimitV2).values(active_slots=0))
+
+    anyio.run(prepare)
 
 
 def _die_with_parent() -> None:
