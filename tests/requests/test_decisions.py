@@ -86,7 +86,8 @@ def test_only_the_allowed_decisions_pass(world: World, state: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "verb"), [(state, verb) for state in sorted(ALLOWED) for verb in ALLOWED[state]]
+    ("state", "verb"),
+    [(state, verb) for state in sorted(ALLOWED) for verb in sorted(ALLOWED[state])],
 )
 def test_an_allowed_decision_moves_request_and_target(world: World, state: str, verb: str) -> None:
     request_id = bring(world, state)
