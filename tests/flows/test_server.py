@@ -1,0 +1,215 @@
+"""The shipped deployments on a real Prefect server with a real worker.
+
+The commands are those in the header of prefect.yaml.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from expunge.line import open_line
+from expunge.workspace import QUIET
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+NIGHTLY = "deletion-batches/nightly"
+PREFECT = [sys.executable, "-m", "prefect"]
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Site:
+    """A Prefect server, and the environment in which its clients and workers run."""
+
+    url: str
+    home: Path
+    environment: dict[str, str]
+
+    def prefect(self, words: str) -> str:
+        """Run one `prefect` command from the root of the checkout; what it printed."""
+        done = subprocess.run(
+            [*PREFECT, *words.split()],
+            cwd=CHECKOUT,
+            env=self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def _header() -> list[str]:
+    """The indented lines of the comment at the head of prefect.yaml: its commands."""
+    text = (CHECKOUT / "prefect.yaml").read_text()
+    return re.findall(r"^#   (\S.*)$", text, flags=re.MULTILINE)
+
+
+@contextmanager
+def _started(command: list[str], environment: dict[str, str], log: Path) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent
+        )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The header's commands, up to the deployments, against a server on a free port."""
+    folder = tmp_path_factory.mktemp("site")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    export, server, *clients, worker = _header()
+    assert worker == "prefect worker start --pool cpu"
+    name, value = export.removeprefix("export ").split("=")
+    environment = {
+        **{key: val for key, val in os.environ.items() if not key.startswith("PREFECT_")},
+        **QUIET,
+        name: value,
+        "PREFECT_HOME": str(folder / "home"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    site = Site(environment["PREFECT_API_URL"], folder / "home", environment)
+    command = [*PREFECT, *server.split()[1:], "--host", "127.0.0.1", "--port", str(port)]
+    with _started(command, environment, folder / "server.log"):
+        _until(lambda: _answers(f"{site.url}/health"), 120, folder / "server.log")
+        for line in clients:
+            for part in line.split(" && "):
+                site.prefect(part.removeprefix("prefect "))
+        yield site
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _until(true: Callable[[], bool], seconds: float, log: Path | None = None) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, log.read_text()[-4000:] if log else "too late"
+        time.sleep(0.3)
+
+
+def _post(site: Site, path: str, body: Any) -> Any:
+    import httpx
+
+    answer = httpx.post(f"{site.url}/{path}", json=body, timeout=30)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _deployment(site: Site, name: str) -> Any:
+    import httpx
+
+    answer = httpx.get(f"{site.url}/deployments/name/{name}", timeout=30)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _runs(site: Site, name: str) -> list[Any]:
+    wanted = {"deployments": {"id": {"any_": [_deployment(site, name)["id"]]}}}
+    return list(_post(site, "flow_runs/filter", {**wanted, "limit": 200}))
+
+
+def test_the_file_names_no_dataset_and_no_workspace() -> None:
+    deployments = yaml.safe_load((CHECKOUT / "prefect.yaml").read_text())["deployments"]
+    assert [(one["name"], one["work_pool"]["name"]) for one in deployments] == [
+        ("nightly", "cpu"),
+        ("nightly-gpu", "gpu"),
+    ]
+    assert not [one for one in deployments if one.get("parameters")]
+
+
+def test_the_cron_schedule_yields_runs_and_the_inactive_one_none(site: Site) -> None:
+    """With SQLAlchemy 2.1 everything works but this: no run is ever created."""
+    _until(lambda: len(_runs(site, NIGHTLY)) >= 3, 90)
+    scheduled = sorted(run["expected_start_time"] for run in _runs(site, NIGHTLY))
+    times = [datetime.fromisoformat(text) for text in scheduled]
+    assert {(at.hour, at.minute) for at in times} == {(2, 0)}
+    assert times[1] - times[0] == timedelta(days=1)
+    assert {run["state_name"] for run in _runs(site, NIGHTLY)} == {"Scheduled"}
+    assert {run["created_by"]["type"] for run in _runs(site, NIGHTLY)} == {"SCHEDULE"}
+    assert _runs(site, f"{NIGHTLY}-gpu") == []
+
+
+def test_a_scheduled_run_completes_a_batch_and_prefect_learns_no_subject(
+    site: Site, filed: Path, people: tuple[str, ...], tmp_path: Path
+) -> None:
+    _add_schedule(site, datetime.now(UTC) + timedelta(seconds=10))
+    _until(lambda: bool(_soon(site)), 30)
+    worker = {**site.environment, "EXPUNGE_WORKSPACE": str(filed)}
+    log = tmp_path / "worker.log"
+    with _started([*PREFECT, *_header()[-1].split()[1:]], worker, log):
+        _until(lambda: "COMPLETED" in _ended(site), 240, log)
+    assert not {"FAILED", "CRASHED"} & {*_ended(site)}
+    with open_line(filed) as line:
+        assert [request.state for request in line.ledger.requests()] == ["completed"] * 4
+        assert [batch.state for batch in line.ledger.batches()] == ["finished"]
+        assert line.registry.champion("small-mlp") == "2"
+    _assert_nobody_known(site, people, log)
+
+
+def _add_schedule(site: Site, at: datetime) -> None:
+    """A second schedule, daily from `at` on: the server's scheduler has to make the run."""
+    nightly = _deployment(site, NIGHTLY)
+    schedule = {"interval": 86_400, "anchor_date": at.isoformat(), "timezone": "UTC"}
+    body = [{"schedule": schedule, "active": True}]
+    _post(site, f"deployments/{nightly['id']}/schedules", body)
+
+
+def _soon(site: Site, within: timedelta = timedelta(minutes=1)) -> list[Any]:
+    """Runs that are due in a minute, or were."""
+    last = datetime.now(UTC) + within
+    starts = {run["id"]: run["expected_start_time"] for run in _runs(site, NIGHTLY)}
+    return [name for name, start in starts.items() if datetime.fromisoformat(start) <= last]
+
+
+def _ended(site: Site) -> list[str]:
+    return [run["state_type"] for run in _runs(site, NIGHTLY) if run["end_time"]]
+
+
+def _assert_nobody_known(site: Site, people: tuple[str, ...], log: Path) -> None:
+    """No subject in Prefect's database, logs or answers; what it has to hold is found there."""
+    files = [path for path in site.home.rglob("*") if path.is_file()]
+    stored = b"".join(path.read_bytes() for path in (*files, log))
+    told = str(_post(site, "flow_runs/filter", {"limit": 200}))
+    told += str(_post(site, "task_runs/filter", {"limit": 200}))
+    assert "'dataset': 'small'" in told
+    assert b'"small"' in stored
+    for person in people:
+        assert person not in told
+        assert person.encode() not in stored
