@@ -127,21 +127,8 @@ class DatasetSpec(_Spec):
         return self
 
 
-class Recipe(_Spec):
-    """How a network is trained from scratch: one cycle of AdamW (method.md, section 5)."""
-
-    epochs: Annotated[float, Field(gt=0, le=10_000)]
-    lr: Annotated[float, Field(gt=0, le=10)] = 2e-3
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
-    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.98
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    schedule: Literal["one_cycle", "constant"] = "one_cycle"
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
 class RepairSpec(_Spec):
-    """Training on the retain split after a perturbation."""
+    """Training on the retain split after a perturbation: one cycle of AdamW (method.md, 5)."""
 
     epochs: Annotated[float, Field(gt=0, le=10_000)]
     lr: Annotated[float, Field(gt=0, le=10)] = 2e-3
@@ -150,6 +137,12 @@ class RepairSpec(_Spec):
     beta2: Annotated[float, Field(gt=0, lt=1)] = 0.98
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     schedule: Literal["one_cycle", "constant"] = "one_cycle"
+
+
+class Recipe(RepairSpec):
+    """How a network is trained from scratch."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 Noise = Literal["additive", "variance_preserving", "shrink", "reinit"]
