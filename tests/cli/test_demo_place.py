@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from expunge.cli.demo.place import NotOursError, fresh_workspace, own_settings
+from expunge.cli.demo.writers import WRITERS, subject_of
+from expunge.dataset.placement import Placement
+from expunge.specs import load_dataset_spec
+from expunge.workspace import reference_folder
 
 
 def test_a_second_demo_replaces_the_first_ones_workspace(tmp_path: Path) -> None:
@@ -19,6 +24,16 @@ def test_a_second_demo_replaces_the_first_ones_workspace(tmp_path: Path) -> None
     assert not (root / ".expunge" / "reports").exists()
     assert again.keys.reference().key_id != before
     assert again.dataset("digits").classes == 10
+
+
+def test_every_demo_gives_a_writer_the_same_role(tmp_path: Path) -> None:
+    keys = [fresh_workspace(tmp_path / name).keys for name in ("one", "two")]
+    assert keys[0].placement("digits") == keys[1].placement("digits")
+    assert (keys[0].folder / "placement-digits.key").stat().st_mode & 0o777 == 0o600
+    spec = load_dataset_spec(reference_folder() / "data" / "digits.yaml")
+    place = Placement(keys[0].placement("digits"), shards=spec.shards, shares=spec.roles).place
+    roles = np.bincount(place([subject_of(writer) for writer in range(WRITERS)]).role)
+    assert np.abs(roles / WRITERS - [0.65, 0.05, 0.12, 0.06, 0.12]).max() < 0.03
 
 
 def test_a_folder_with_anything_else_is_left_alone(tmp_path: Path) -> None:

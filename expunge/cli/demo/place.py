@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from expunge.errors import TerminalError
 from expunge.workspace import Workspace, init_workspace
 
+DATASET = "digits"
 _MARKER = Path(".git", "expunge-demo")
 
 
@@ -36,6 +38,7 @@ def fresh_workspace(root: Path) -> Workspace:
     (root / _MARKER).write_text("`expunge demo` made this folder, and replaces it.\n")
     workspace = init_workspace(root)
     workspace.keys.reference()
+    _fix_placement(workspace)
     return workspace
 
 
@@ -50,6 +53,21 @@ def own_settings() -> Iterator[None]:
         yield
     finally:
         os.environ.update(before)
+
+
+def _fix_placement(workspace: Workspace) -> None:
+    """Give every writer the same role in every demo, so that every demo shows the same.
+
+    Only made-up people allow it: a real dataset's placement key is random and known to nobody.
+    """
+    file = workspace.settings.keys / f"placement-{DATASET}.key"
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as key:
+        key.write(placement_key())
+
+
+def placement_key() -> bytes:
+    """The demo's fixed placement key: the first of its kind with nearly the shares of the spec."""
+    return hashlib.sha256(b"expunge demo: placement 2").digest()
 
 
 def _not_ours(root: Path) -> NotOursError:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.rule import Rule
 
-from expunge.cli.demo.place import fresh_workspace, own_settings
+from expunge.cli.demo.place import DATASET, fresh_workspace, own_settings
 from expunge.cli.demo.requests import OPERATOR, PORTAL, Arrival, People, Pile, choose, write_pile
 from expunge.cli.demo.summary import Seen, checks, show_checks, show_imported, show_summary
 from expunge.cli.demo.writers import WRITERS, subject_of, write_parquet
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from expunge.cli.imports import Imported
     from expunge.line import BatchReport, Ingested, Line, Trained
 
-DATASET, MODEL = "digits", "digits-cnn"
+MODEL = "digits-cnn"
 NEWCOMER = WRITERS  # a writer of whom the first ingest had no row
 
 
