@@ -27,9 +27,9 @@ class Retries(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="EXPUNGE_TASK_", frozen=True)
 
-    retries: int = Field(3, ge=0, description="how often; 0 for never")
+    retries: int = Field(default=3, ge=0, description="how often; 0 for never")
     retry_delays: list[float] = Field(
-        [5, 30, 120], min_length=1, description="seconds before each; the last one repeats"
+        default=[5, 30, 120], min_length=1, description="seconds before each; the last one repeats"
     )
 
 
