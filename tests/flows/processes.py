@@ -95,18 +95,20 @@ def run(job: Job) -> Ran:
 def processes_below(pid: int) -> list[psutil.Process]:
     """Live processes that `pid` started, directly or not."""
     try:
-        return psutil.Process(pid).children(recursive=True)
+        found: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+    return found
 
 
 def rows(home: Path, query: str) -> list[tuple[Any, ...]]:
     """Ask the database of the Prefect server at `home`."""
     database = sqlite3.connect(home / "prefect.db")
     try:
-        return database.execute(query).fetchall()
+        found: list[tuple[Any, ...]] = database.execute(query).fetchall()
     finally:
         database.close()
+    return found
 
 
 def _run(job: Job) -> None:
