@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from expunge.errors import TerminalError
 from expunge.specs import ModelSpec
 from expunge.workspace import Workspace
 
@@ -31,11 +30,6 @@ def loss_of(spec: ModelSpec) -> Callable[[torch.Tensor, torch.Tensor], torch.Ten
 
 def device_of(spec: ModelSpec) -> str:
     """`cpu` or `cuda`: the spec's choice, or what is there for `auto`."""
-    import torch
+    from expunge.training import pick_device
 
-    if spec.device == "cuda" and not torch.cuda.is_available():
-        raise TerminalError(
-            f"Model {spec.name!r} asks for a CUDA device and there is none here.",
-            fix="run it on a gpu worker, or set `device: auto` in its spec",
-        )
-    return "cuda" if spec.device != "cpu" and torch.cuda.is_available() else "cpu"
+    return pick_device(spec.device).type

@@ -28,12 +28,12 @@ def unlearn(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
     with line.station(batch_id, "unlearn", fence, attempt.part) as outcome:
         if outcome is None:
             return
-        rung = attempt.spec(line).ladder[attempt.rung]
-        line.progress("unlearn", f"{attempt.model}: {rung.strategy}")
+        strategy = attempt.strategy(line)
+        line.progress("unlearn", f"{attempt.model}: {strategy}")
         folder = attempt.folder(line)
         (folder / RESULT).unlink(missing_ok=True)
         (folder / JOB).write_text(json.dumps(asdict(_job(line, attempt))))
-        outcome |= {"strategy": rung.strategy, **_work(line, folder)}
+        outcome |= {"strategy": strategy, **_work(line, folder)}
 
 
 def _job(line: Line, attempt: Attempt) -> Job:
