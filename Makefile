@@ -30,7 +30,7 @@ demo: setup      ## Run the main job on a small real dataset, in demo/
 	OMP_NUM_THREADS=1 $(BIN)/python -m expunge.cli demo --workspace demo  # a network this small gains nothing by threads
 
 test: setup      ## Run the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: setup     ## Lint, format, types, direction of imports
 	$(BIN)/ruff check .

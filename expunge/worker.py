@@ -9,6 +9,8 @@ It stands outside the line so that starting it imports torch and the rows, and n
 
 from __future__ import annotations
 
+import atexit
+import gc
 import hashlib
 import json
 import os
@@ -46,6 +48,7 @@ class Job:
 def main(folder: Path) -> None:
     """Do the job in `folder`."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    atexit.register(gc.freeze)  # no search for garbage at exit: the line waits for it
     from expunge.dataset.disk import writing
 
     job = Job(**json.loads((folder / JOB).read_text()))

@@ -6,6 +6,7 @@ stations and of Prefect, seconds of both, run beside its own.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ def run_deletion_batch(
     """
     workspace = Workspace.open(root)
     workspace.dataset(dataset)
-    with embedded_api(workspace.root / ".expunge" / "prefect"):
+    with local_api(workspace.root):
         if progress:
             progress("orchestrate", "starting")
         _import_stations()
@@ -41,6 +42,12 @@ def run_deletion_batch(
             return batch_report(line, batch_id) if batch_id else None
 
 
+def local_api(root: Path) -> AbstractContextManager[None]:
+    """The Prefect API for runs in this process of a workspace; several runs may share it."""
+    return embedded_api(root / ".expunge" / "prefect")
+
+
 def _import_stations() -> None:
-    for name in ("torch", "dvc.repo", "mlflow.pytorch", "great_expectations"):
+    """What is needed before a worker runs; the rest is imported while it does."""
+    for name in ("great_expectations", "mlflow", "dvc.repo"):
         import_module(name)

@@ -68,10 +68,9 @@ def _one_api(session: Session, *, several: bool) -> Any:
     """Several datasets share one embedded Prefect API."""
     from contextlib import nullcontext
 
-    from flows.embedded import embedded_api
+    from flows.local import local_api
 
-    root = session.workspace().root
-    return embedded_api(root / ".expunge" / "prefect") if several else nullcontext()
+    return local_api(session.workspace().root) if several else nullcontext()
 
 
 def show_nothing(session: Session, dataset: str | None) -> None:

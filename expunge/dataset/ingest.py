@@ -51,8 +51,10 @@ class StagedIngest:
     """Rows whose record_id the dataset already holds, for the same person; skipped."""
     suppressed: int
     """Rows of people who were erased; left out."""
-    touched: tuple[str, ...]
-    """Staged files, the manifest among them; empty when there is nothing new."""
+    touched: tuple[int, ...]
+    """Shards that were written; none when there is nothing new."""
+    files: tuple[str, ...]
+    """Staged files: shards, their indexes, the manifest."""
     rows_total: int
     shards: int
     """Shards that hold a file in the new version."""
@@ -215,7 +217,8 @@ class _Ingest:
             rows_added=sum(shard.rows_added for shard in merged),
             duplicates=sum(shard.duplicates for shard in merged),
             suppressed=self.rows_suppressed,
-            touched=tuple(sorted(names)),
+            touched=tuple(shard.number for shard in written),
+            files=tuple(sorted(names)),
             rows_total=tally.total,
             shards=len(known | {shard.number for shard in written}),
         )

@@ -12,7 +12,6 @@ from expunge.line.evaluate import SCORES, load_scores
 from expunge.lineage import Candidate, DatasetInput, FactoryReference, plots
 from expunge.networks import network
 from expunge.specs import ModelSpec
-from expunge.unlearning import Edit
 from expunge.worker import WEIGHTS
 from expunge.workspace import Workspace
 
@@ -106,6 +105,8 @@ def _figures(
         )
         for model, name in (("champion", "auc_before"), ("candidate", "auc"))
     )
+    from expunge.unlearning import Edit
+
     edit = Edit.from_json(unlearned["edit"])
     return {
         "scores.png": plots.score_distributions(before, after),

@@ -21,6 +21,7 @@ def promote(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
         if outcome is None:
             return
         registered = register(line, fence, attempt)
+        line.registry.set_candidate(attempt.model, registered.version)
         made = line.ledger.record_model(fence, _record(line, attempt, registered))
         _move_alias(line, fence, attempt, made.version)
         decision: Decision = "retrained" if made.kind == "retrained" else "promoted"

@@ -12,7 +12,11 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +75,8 @@ def _work(line: Line, folder: Path) -> dict[str, Any]:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as worker:
         try:
-            tail = _follow(line, worker)
+            with _imports_ahead():
+                tail = _follow(line, worker)
         except BaseException:
             worker.kill()
             raise
@@ -95,6 +100,24 @@ def _work(line: Line, folder: Path) -> dict[str, Any]:
         left="The dataset is erased; the champion is as it was.",
         fix="`expunge run` goes on from here; if it was memory, use a larger machine",
     )
+
+
+@contextmanager
+def _imports_ahead() -> Iterator[None]:
+    """Import what the next stations need, seconds of it, while this process only waits."""
+    over = threading.Event()
+
+    def run() -> None:
+        for name in ("torch", "mlflow.pytorch", "matplotlib.figure", "torch.export._trace"):
+            if not over.is_set():
+                with suppress(ImportError):  # the station that needs it says so
+                    import_module(name)
+
+    ahead = threading.Thread(target=run, daemon=True)
+    ahead.start()
+    yield
+    over.set()
+    ahead.join()
 
 
 def _follow(line: Line, worker: subprocess.Popen[str]) -> str:

@@ -154,7 +154,7 @@ def test_an_append_skips_known_records_and_leaves_other_shards_alone(
     assert staged.rows_total == summary(after).rows == len(rows_of(after)) == 244
     shard = int(store.placement(KEY).place(["person-60"]).shard[0])
     changed = {f"index-{shard:05d}.parquet", f"shard-{shard:05d}.parquet", "manifest.json"}
-    assert set(staged.touched) == changed
+    assert set(staged.files) == changed
     before, now = digests(store.folder), digests(after.folder)
     assert {name for name in now if now[name] != before.get(name)} == changed
     assert [r["_ingest"] for r in rows_of(after) if r["subject_id"] == "person-60"] == [2] * 4

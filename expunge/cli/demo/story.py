@@ -68,6 +68,12 @@ class _Story:
     def tell(self) -> Seen:
         with self.step("workspace", "A workspace of the reference specs"):
             workspace = fresh_workspace(self.root)
+        from flows.local import local_api
+
+        with local_api(workspace.root):  # its server starts while the first steps run
+            return self._live(workspace)
+
+    def _live(self, workspace: Workspace) -> Seen:
         with self.step("ingest", f"{WRITERS} writers' digits arrive and are ingested"):
             self._first_ingest(workspace)
         with self.step("train", "A champion is trained"), self.line() as line:
