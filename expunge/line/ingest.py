@@ -74,7 +74,8 @@ def ingest(
 def _publish(
     line: Line, fence: Fence, staged: StagedIngest, *, mode: str, number: int, name: str
 ) -> Ingested:
-    line.progress("publish", f"{len(staged.touched)} shards: DVC add and push, one commit")
+    count = len(staged.touched)
+    line.progress("publish", f"{count} shard{'s' * (count != 1)}: DVC add and push, one commit")
     detail = {
         "dataset": fence.dataset,
         "ingest": number,
