@@ -16,6 +16,8 @@ from expunge.requests.errors import (
 from expunge.requests.ledger import Ledger, utc_now
 from expunge.requests.status import DatasetStatus, Deadlines, ModelStatus, Status
 from expunge.requests.values import (
+    MOCK_KINDS,
+    AuditOutcome,
     Batch,
     BatchState,
     Claim,
@@ -27,9 +29,11 @@ from expunge.requests.values import (
     Fence,
     Filed,
     Filing,
+    MockKind,
     ModelKind,
     ModelSight,
     ModelVersion,
+    Qualification,
     Regulation,
     Request,
     RequestState,
@@ -40,6 +44,8 @@ from expunge.requests.values import (
 from expunge.requests.versions import Suppressed
 
 __all__ = [
+    "MOCK_KINDS",
+    "AuditOutcome",
     "Batch",
     "BatchState",
     "Claim",
@@ -60,10 +66,12 @@ __all__ = [
     "LedgerConflictError",
     "LedgerUnavailableError",
     "LockLostError",
+    "MockKind",
     "ModelKind",
     "ModelSight",
     "ModelStatus",
     "ModelVersion",
+    "Qualification",
     "Regulation",
     "Request",
     "RequestState",

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
-from expunge.requests import batches, derived, erasures, models, settling, versions
+from expunge.requests import (
+    batches,
+    derived,
+    erasures,
+    models,
+    qualifications,
+    settling,
+    versions,
+)
 from expunge.requests.store import Store
 from expunge.requests.values import (
+    AuditOutcome,
     DatasetVersion,
     Decision,
     Derived,
     Fence,
+    MockKind,
     ModelSight,
     ModelVersion,
+    Qualification,
 )
 from expunge.requests.versions import Suppressed
 
@@ -134,6 +146,38 @@ class Register:
         """The oldest version, once champion, that may serve."""
         with self._store.read() as connection:
             return models.floor(connection, model)
+
+    def qualify(
+        self,
+        *,
+        model: str,
+        version: str,
+        dataset_ordinal: int,
+        strategy: str,
+        settings: str,
+        request: MockKind,
+        metrics: Mapping[str, Any],
+        outcome: AuditOutcome,
+    ) -> Qualification:
+        """Append what an audit of a strategy on mock requests came to."""
+        return qualifications.qualify(
+            self._store,
+            model=model,
+            version=version,
+            dataset_ordinal=dataset_ordinal,
+            strategy=strategy,
+            settings=settings,
+            request=request,
+            metrics=metrics,
+            outcome=outcome,
+        )
+
+    def qualifications(
+        self, model: str, *, settings: str | None = None, request: MockKind | None = None
+    ) -> tuple[Qualification, ...]:
+        """Audit records of a model, oldest first; of some settings and kind where given."""
+        with self._store.read() as connection:
+            return qualifications.find(connection, model, settings=settings, request=request)
 
     def record_derived(self, fence: Fence | None, made: Derived) -> None:
         """Record an artifact made from people's rows."""

@@ -1,7 +1,8 @@
 """The ledger's tables, the same on SQLite and PostgreSQL.
 
-`events` is the history and can only grow (triggers in the migration). Every other table is a
-projection of it, or a record that an event points to, written in the event's own transaction.
+`events` is the history and can only grow, as can `qualifications` (triggers in the migrations).
+Every other table is a projection of it, or a record that an event points to, written in the
+event's own transaction.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -29,7 +31,7 @@ from sqlalchemy import (
     text,
 )
 
-from expunge.requests.values import BATCH_STATES, REQUEST_STATES
+from expunge.requests.values import AUDIT_OUTCOMES, BATCH_STATES, MOCK_KINDS, REQUEST_STATES
 
 
 class Moment(TypeDecorator[datetime]):
@@ -258,10 +260,31 @@ model_versions = Table(
     _count("edits"),
     _moment("created_at"),
     _moment("promoted_at", nullable=True),
+    Column("held_out_loss", Double),
+    Column("hard_row_excess", Double),
     UniqueConstraint("model", "position"),
 )
 
 champions = Table("champions", metadata, _text("model", primary_key=True), _text("version"))
+
+qualifications = Table(
+    "qualifications",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=False),
+    _text("model"),
+    _text("version"),
+    _text("dataset"),
+    _count("dataset_ordinal"),
+    _text("strategy"),
+    _text("settings"),
+    _text("request"),
+    Column("metrics", JSON, nullable=False),
+    _text("outcome"),
+    _moment("created_at"),
+    _one_of("request", MOCK_KINDS),
+    _one_of("outcome", AUDIT_OUTCOMES),
+    Index(None, "model", "settings", "request", "id"),
+)
 
 derived = Table(
     "derived",

@@ -27,13 +27,19 @@ class Deadlines:
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """A governed model: champion version, rollback floor, batches it still holds."""
+    """A governed model: champion version, rollback floor, batches it still holds.
+
+    `edits`, `held_out_loss` and `hard_row_excess` are the champion's, since the last exact model.
+    """
 
     model: str
     dataset: str
     champion: str | None
     floor: str | None
     debts: tuple[str, ...]
+    edits: int = 0
+    held_out_loss: float | None = None
+    hard_row_excess: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,9 @@ def _models(connection: Connection) -> tuple[ModelStatus, ...]:
                 champion=None if champion is None else champion.version,
                 floor=models.floor(connection, row.model),
                 debts=settling.debts(connection, row.model),
+                edits=0 if champion is None else champion.edits,
+                held_out_loss=None if champion is None else champion.held_out_loss,
+                hard_row_excess=None if champion is None else champion.hard_row_excess,
             )
         )
     return tuple(found)

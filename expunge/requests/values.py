@@ -31,10 +31,14 @@ SettlementState = Literal["pending", "settled", "held", "not_needed"]
 Decision = Literal["promoted", "retrained", "held"]
 ModelKind = Literal["trained", "unlearned", "retrained"]
 VersionKind = Literal["ingest", "erasure"]
+MockKind = Literal["subjects", "rows", "class"]
+AuditOutcome = Literal["pass", "fail", "inconclusive"]
 
 REGULATIONS: tuple[str, ...] = get_args(Regulation)
 REQUEST_STATES: tuple[str, ...] = get_args(RequestState)
 BATCH_STATES: tuple[str, ...] = get_args(BatchState)
+MOCK_KINDS: tuple[MockKind, ...] = get_args(MockKind)
+AUDIT_OUTCOMES: tuple[AuditOutcome, ...] = get_args(AuditOutcome)
 OPEN_STATES = ("received", "on_hold", "pending", "claimed", "erased_model_pending", "blocked")
 
 
@@ -183,7 +187,9 @@ class ModelVersion:
     """A version of a governed model.
 
     `clean_as_of`: dataset ordinal up to which no erased person is in it. `edits`: how often it
-    was edited since the last exact model.
+    was edited since the last exact model. `held_out_loss` and `hard_row_excess` are what these
+    edits cost together: held-out accuracy, 0 … 1, and hard-row AUC above its reference; None
+    where it was not kept track of.
     """
 
     model: str
@@ -200,6 +206,29 @@ class ModelVersion:
     edits: int
     created_at: datetime
     promoted_at: datetime | None = None
+    held_out_loss: float | None = None
+    hard_row_excess: float | None = None
+
+
+@dataclass(frozen=True)
+class Qualification:
+    """What one audit of one strategy on one kind of mock request came to.
+
+    `settings` is a digest of the rung's settings, `metrics` JSON of numbers by name, never of
+    people. Append-only: the newest record of the same settings counts.
+    """
+
+    id: int
+    model: str
+    version: str
+    dataset: str
+    dataset_ordinal: int
+    strategy: str
+    settings: str
+    request: MockKind
+    metrics: dict[str, Any]
+    outcome: AuditOutcome
+    created_at: datetime
 
 
 @dataclass(frozen=True)

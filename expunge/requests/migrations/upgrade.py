@@ -15,7 +15,7 @@ from expunge.errors import TerminalError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"
+HEAD = "0002"
 _WAL_ATTEMPTS = 200
 
 
