@@ -1,24 +1,18 @@
-"""What a metric should be: the reference, and the models that say which rows are hard.
+"""Reference models: they say which rows are hard, having seen neither the request nor the rest.
 
-Exact retraining is the reference where there is one. Else the table below names the estimate that
-is valid for a kind of request and a sample size; where it names none, no candidate can be judged
-and exact retrain decides (method.md, section 3).
-
-Membership of people never seen is 0.5 by exchangeability: a set of people that no model trained on
-is like another such set, held out. For rows drawn at random that needs no more than rows; whole
-people differ from each other, so the spread between people must be known, from at least 20 others.
+What a metric should be where there is no exact retrain is in `validity_rules.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expunge.evaluation.metric import EvaluationError, ReferenceKind, RequestKind
+from expunge.evaluation.metric import EvaluationError
 from expunge.evaluation.scores import Floats, score
+from expunge.evaluation.validity_rules import REFERENCE_RULES, Statistic, reference_kind
 
 if TYPE_CHECKING:
     import torch
@@ -26,51 +20,13 @@ if TYPE_CHECKING:
     from expunge.specs import Recipe
     from expunge.training import Builder, Epoch
 
-Statistic: TypeAlias = Literal["accuracy", "membership"]
-
-
-@dataclass(frozen=True)
-class ReferenceRule:
-    """One line of the table: the estimate, and the held-out sample it needs."""
-
-    request: RequestKind
-    statistic: Statistic
-    kind: ReferenceKind
-    min_subjects: int
-    min_rows: int
-    why: str
-
-
-REFERENCE_RULES: tuple[ReferenceRule, ...] = (
-    ReferenceRule("rows", "accuracy", "class_matched", 0, 100, "held-out rows of the same classes"),
-    ReferenceRule("rows", "membership", "half", 0, 50, "random rows rank like held-out ones"),
-    ReferenceRule(
-        "subjects", "accuracy", "leave_subject_out", 20, 0, "other people, nobody trained on"
-    ),
-    ReferenceRule(
-        "subjects", "membership", "leave_subject_out", 20, 0, "people rank like other people"
-    ),
-    ReferenceRule("class", "accuracy", "zero", 0, 0, "a class never seen is never named"),
-    ReferenceRule("class", "membership", "half", 0, 50, "held-out rows of the class rank alike"),
-)
-
-
-def reference_kind(
-    statistic: Statistic,
-    request: RequestKind,
-    *,
-    has_retrain: bool,
-    held_out_subjects: int,
-    held_out_rows: int,
-) -> ReferenceKind | None:
-    """The valid reference for a statistic of a request, or None: then exact retrain decides."""
-    if has_retrain:
-        return "exact_retrain"
-    for rule in REFERENCE_RULES:
-        if (rule.request, rule.statistic) == (request, statistic):
-            enough = held_out_subjects >= rule.min_subjects and held_out_rows >= rule.min_rows
-            return rule.kind if enough else None
-    return None
+__all__ = [
+    "REFERENCE_RULES",
+    "Statistic",
+    "reference_kind",
+    "reference_margin",
+    "train_references",
+]
 
 
 def train_references(
