@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -148,10 +148,13 @@ class Recipe(RepairSpec):
 Noise = Literal["additive", "variance_preserving", "shrink", "reinit"]
 
 
-class TopKRung(_Spec):
-    """Perturb the K parameters with the largest saliency to the forgotten rows."""
+class _Rung(_Spec):
+    """One rung of a ladder; `exact` says that nothing of the champion is left."""
 
-    strategy: Literal["top_k"]
+    exact: ClassVar[bool] = False
+
+
+class _SalientRung(_Rung):
     fraction: Annotated[float, Field(gt=0, le=1)]
     noise: Noise = "variance_preserving"
     scale: Annotated[float, Field(gt=0, le=100)] = 1.0
@@ -161,7 +164,19 @@ class TopKRung(_Spec):
     repair: RepairSpec | None = None
 
 
-class RandomKRung(_Spec):
+class TopKRung(_SalientRung):
+    """Perturb the K parameters with the largest saliency to the forgotten rows."""
+
+    strategy: Literal["top_k"]
+
+
+class BottomKRung(_SalientRung):
+    """Perturb the K parameters with the smallest saliency to the forgotten rows."""
+
+    strategy: Literal["bottom_k"]
+
+
+class RandomKRung(_Rung):
     """Perturb K parameters chosen by a keyed hash."""
 
     strategy: Literal["random_k"]
@@ -171,22 +186,102 @@ class RandomKRung(_Spec):
     repair: RepairSpec | None = None
 
 
-class FineTuneRung(_Spec):
+class GlobalPerturbationRung(_Rung):
+    """Perturb every parameter."""
+
+    strategy: Literal["global_perturbation"]
+    noise: Noise = "variance_preserving"
+    scale: Annotated[float, Field(gt=0, le=100)] = 1.0
+    repair: RepairSpec | None = None
+
+
+class FineTuneRung(_Rung):
     """Go on training, on the retain split alone."""
 
     strategy: Literal["fine_tune"]
     repair: RepairSpec
 
 
-class ExactRetrainRung(_Spec):
+Clip = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class GradientAscentRung(_Rung):
+    """Raise the loss on the forget split; the recipe's epochs are passes over it."""
+
+    strategy: Literal["gradient_ascent"]
+    recipe: RepairSpec
+    clip: Clip | None = 1.0
+
+
+class NegGradPlusRung(_Rung):
+    """Lower `alpha` times the loss on the retain, less 1 − `alpha` times the forget loss."""
+
+    strategy: Literal["neggrad_plus"]
+    recipe: RepairSpec
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.95
+    clip: Clip | None = 1.0
+
+
+class SSDRung(_Rung):
+    """Dampen parameters that matter `alpha` times more to the forget split than to all rows."""
+
+    strategy: Literal["ssd"]
+    alpha: Annotated[float, Field(gt=0, le=1e6)] = 10.0
+    dampening: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    microbatch: Annotated[int, Field(ge=1)] = 8
+    sample: Annotated[int, Field(ge=1, description="retain rows read, at most")] = 10_000
+
+
+class SalUnRung(_Rung):
+    """Train the weights most salient to the forget split, with random labels on that."""
+
+    strategy: Literal["salun"]
+    recipe: RepairSpec
+    fraction: Annotated[float, Field(gt=0, le=1)] = 0.5
+    microbatch: Annotated[int, Field(ge=1)] = 64
+
+    @model_validator(mode="after")
+    def _no_decay(self) -> SalUnRung:
+        if self.recipe.weight_decay:
+            raise ValueError("salun trains without weight_decay: it would move every weight")
+        return self
+
+
+class FastRecipe(RepairSpec):
+    """A short training from scratch: small batches, one cycle, no decay (method.md, 5)."""
+
+    batch_size: Annotated[int, Field(ge=1)] = 32
+
+
+class FastRetrainRung(_Rung):
+    """Train from scratch on the retain split by a short recipe; exact, and anywhere but last."""
+
+    strategy: Literal["fast_retrain"]
+    recipe: FastRecipe
+    exact: ClassVar[bool] = True
+
+
+class ExactRetrainRung(_Rung):
     """Train from scratch on the retain split; the recipe is the champion's unless given."""
 
     strategy: Literal["exact_retrain"]
     recipe: Recipe | None = None
+    exact: ClassVar[bool] = True
 
 
 Rung = Annotated[
-    TopKRung | RandomKRung | FineTuneRung | ExactRetrainRung, Field(discriminator="strategy")
+    TopKRung
+    | BottomKRung
+    | RandomKRung
+    | GlobalPerturbationRung
+    | FineTuneRung
+    | GradientAscentRung
+    | NegGradPlusRung
+    | SSDRung
+    | SalUnRung
+    | FastRetrainRung
+    | ExactRetrainRung,
+    Field(discriminator="strategy"),
 ]
 
 
@@ -202,6 +297,22 @@ class GateSpec(_Spec):
     min_rows: Annotated[int, Field(ge=1)] = 300
     max_wait_days: Annotated[int, Field(ge=1)] = 14
     near_deadline_days: Annotated[int, Field(ge=0)] = 5
+    qualification_days: Annotated[
+        int, Field(ge=1, description="how old an audit record may be for `qualified`")
+    ] = 30
+
+
+class BudgetSpec(_Spec):
+    """What edits may cost together since the last exact model; then the next batch retrains."""
+
+    edits: Annotated[int, Field(ge=0)] | None = None
+    held_out_loss: Annotated[float, Field(gt=0, le=1)] | None = None
+    hard_row_auc: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether anything is limited."""
+        return (self.edits, self.held_out_loss, self.hard_row_auc) != (None, None, None)
 
 
 class ReferenceSpec(_Spec):
@@ -221,7 +332,9 @@ class ModelSpec(_Spec):
     loss: Literal["cross_entropy"] = "cross_entropy"
     recipe: Recipe
     ladder: Annotated[tuple[Rung, ...], Field(min_length=1)]
+    ladder_order: Literal["spec", "audit"] = "spec"
     gate: GateSpec = GateSpec()
+    budget: BudgetSpec = BudgetSpec()
     references: ReferenceSpec = ReferenceSpec()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     while_held: Literal["serve", "withdraw"] = "serve"
@@ -238,7 +351,10 @@ class ModelSpec(_Spec):
     def _retrain_last(self) -> ModelSpec:
         kinds = [rung.strategy for rung in self.ladder]
         if kinds[-1] != "exact_retrain" or "exact_retrain" in kinds[:-1]:
-            raise ValueError("the ladder ends with exact_retrain, and has it nowhere else")
+            raise ValueError(
+                "the ladder ends with exact_retrain, and has it nowhere else "
+                "(fast_retrain may stand on any rung before it)"
+            )
         return self
 
 

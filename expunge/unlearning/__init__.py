@@ -12,33 +12,48 @@ from expunge.unlearning.parameters import Excluded
 from expunge.unlearning.pipeline import EmptySplitError, unlearn
 from expunge.unlearning.repair import Repair
 from expunge.unlearning.saliency import SaliencyError, saliency
-from expunge.unlearning.selection import Selection, random_k, top_k
+from expunge.unlearning.selection import Selection, bottom_k, random_k, top_k
 from expunge.unlearning.strategies import (
+    SSD,
     STRATEGIES,
+    BottomK,
     ExactRetrain,
+    FastRetrain,
     FineTune,
+    GlobalPerturbation,
+    GradientAscent,
+    NegGradPlus,
     RandomK,
+    SalUn,
     Strategy,
     TopK,
     register,
 )
 
 __all__ = [
+    "SSD",
     "STRATEGIES",
+    "BottomK",
     "Edit",
     "EmptySplitError",
     "ExactRetrain",
     "Excluded",
+    "FastRetrain",
     "FineTune",
     "FreshError",
+    "GlobalPerturbation",
+    "GradientAscent",
+    "NegGradPlus",
     "Outcome",
     "RandomK",
     "Repair",
+    "SalUn",
     "SaliencyError",
     "Selection",
     "Strategy",
     "TensorEdit",
     "TopK",
+    "bottom_k",
     "random_k",
     "register",
     "saliency",

@@ -27,7 +27,8 @@ class Edit:
     """The edit record.
 
     `changed` ≤ `masked` ≤ `parameters` count elements of parameters in play, after the
-    perturbation and before the repair, in the network's own precision. `ties` elements shared the
+    perturbation and before the repair, in the network's own precision; where a strategy trains the
+    masked weights alone (SalUn), after that training. `ties` elements shared the
     K-th saliency where the hash had to choose. `seconds` is wall time by stage, with `total`.
     `cost` is in gradient-sample passes: one row forward and backward; a row forward only, as in
     the re-estimation of BatchNorm's statistics, is a third.

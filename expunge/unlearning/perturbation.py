@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,10 +12,28 @@ from torch import nn
 
 from expunge.unlearning.edit import TensorEdit
 from expunge.unlearning.fresh import Fresh
-from expunge.unlearning.laws import Law, TensorLaw
+from expunge.unlearning.laws import Law, TensorLaw, Values
 from expunge.unlearning.parameters import in_play, spans
-from expunge.unlearning.philox import Stream
+from expunge.unlearning.philox import Indices, Stream
 from expunge.unlearning.selection import Mask, MaskDigest, Selection
+
+
+class Masks(Protocol):
+    """Which elements are masked: a Selection, or a strategy's own rule."""
+
+    @property
+    def ties(self) -> int:
+        """Elements at a threshold among which a hash had to choose."""
+
+    def mask(self, name: str, start: int, stop: int) -> Mask:
+        """Which of the elements [start, stop) of parameter `name` are in, bool [stop − start]."""
+
+
+class Rule(Protocol):
+    """What the masked elements of one parameter become."""
+
+    def apply(self, weights: Values, indices: Indices) -> Values:
+        """New values, float64 [n], of the elements at `indices` that hold `weights`."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +54,19 @@ def perturb(
     fresh: Fresh,
     stream: Stream,
 ) -> Perturbed:
-    """Change the selected parameters of `work` (on the CPU) by `law`.
+    """Change the selected parameters of `work` (on the CPU) by `law`."""
+    return alter(
+        work, model, selection, lambda name, weights: TensorLaw(law, name, weights, fresh, stream)
+    )
+
+
+def alter(
+    work: nn.Module,
+    model: nn.Module,
+    masks: Masks,
+    rule_of: Callable[[str, nn.Parameter], Rule],
+) -> Perturbed:
+    """Change the masked elements of `work` (on the CPU) by each parameter's rule.
 
     `work` is a copy of `model` with float32 masters. A value counts as changed if it still
     differs once it is cast to the type that `model` keeps it in.
@@ -44,29 +76,58 @@ def perturb(
     digest, counts = MaskDigest(), {}
     for name in sorted(masters):
         digest.begin(name, masters[name].numel())
-        rule = TensorLaw(law, name, masters[name], fresh, stream)
+        rule = rule_of(name, masters[name])
         counts[name] = _perturb_one(
-            masters[name], name, selection, rule, kept=kept[name], digest=digest
+            masters[name], name, masks, rule, kept=kept[name], digest=digest
         )
-    return Perturbed(tuple(counts[name] for name in masters), selection.ties, digest.hex())
+    return Perturbed(tuple(counts[name] for name in masters), masks.ties, digest.hex())
+
+
+def recounted(work: nn.Module, model: nn.Module, perturbed: Perturbed) -> Perturbed:
+    """The record with `changed` counted anew, between `model` and `work` as it now is."""
+    mine, its = in_play(work).parameters, in_play(model).parameters
+
+    def differing(name: str) -> int:
+        before = its[name].detach().cpu()
+        return int((mine[name].detach().cpu().to(before.dtype) != before).sum())
+
+    per_tensor = tuple(replace(each, changed=differing(each.name)) for each in perturbed.per_tensor)
+    return replace(perturbed, per_tensor=per_tensor)
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    ties: int = 0
+
+    def mask(self, name: str, start: int, stop: int) -> Mask:
+        del name
+        return np.zeros(stop - start, dtype=bool)
 
 
 def untouched(work: nn.Module) -> Perturbed:
     """The record of a strategy that masks nothing."""
-    digest, sizes = MaskDigest(), in_play(work).sizes
+    return marked(work, _Nothing())
+
+
+def marked(work: nn.Module, masks: Masks) -> Perturbed:
+    """The record of a strategy that masks and, for now, changes nothing."""
+    digest, sizes, counts = MaskDigest(), in_play(work).sizes, {}
     for name in sorted(sizes):
         digest.begin(name, sizes[name])
+        counts[name] = 0
         for start, stop in spans(sizes[name]):
-            digest.add(np.zeros(stop - start, dtype=bool))
-    per_tensor = tuple(TensorEdit(name, size, 0, 0) for name, size in sizes.items())
-    return Perturbed(per_tensor, 0, digest.hex())
+            mask = masks.mask(name, start, stop)
+            digest.add(mask)
+            counts[name] += int(mask.sum())
+    per_tensor = tuple(TensorEdit(name, size, counts[name], 0) for name, size in sizes.items())
+    return Perturbed(per_tensor, masks.ties, digest.hex())
 
 
 def _perturb_one(
     master: nn.Parameter,
     name: str,
-    selection: Selection,
-    rule: TensorLaw,
+    masks: Masks,
+    rule: Rule,
     *,
     kept: torch.dtype,
     digest: MaskDigest,
@@ -74,7 +135,7 @@ def _perturb_one(
     flat = master.detach().reshape(-1)  # a copy where the parameter is not row-major in memory
     masked = changed = 0
     for start, stop in spans(flat.numel()):
-        mask = selection.mask(name, start, stop)
+        mask = masks.mask(name, start, stop)
         digest.add(mask)
         masked += int(mask.sum())
         changed += _perturb_chunk(flat[start:stop], mask, start, rule, kept)
@@ -83,7 +144,7 @@ def _perturb_one(
 
 
 def _perturb_chunk(
-    chunk: torch.Tensor, mask: Mask, start: int, rule: TensorLaw, kept: torch.dtype
+    chunk: torch.Tensor, mask: Mask, start: int, rule: Rule, kept: torch.dtype
 ) -> int:
     at = np.flatnonzero(mask)
     if not at.size:

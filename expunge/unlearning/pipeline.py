@@ -22,7 +22,7 @@ from expunge.training import (
 )
 from expunge.unlearning.edit import Edit, Outcome
 from expunge.unlearning.parameters import cast_like, in_play
-from expunge.unlearning.perturbation import Perturbed
+from expunge.unlearning.perturbation import Perturbed, recounted
 from expunge.unlearning.strategies import Strategy
 from expunge.unlearning.work import Work
 
@@ -48,9 +48,10 @@ def unlearn(
 
     `forget` and `retain` are map-style datasets of (x, y); `loss(outputs, y)` is a mean over rows.
     `repair=None` stops after the perturbation; BatchNorm's running statistics, which hold the
-    forgotten rows, then stay as they were. `factory` builds the network afresh, for laws and
-    strategies that need an initialisation; without it modules reset themselves. The new network
-    is on `device`, in the precision and the modes (training or evaluation) of `model`.
+    forgotten rows, then stay as they were (strategies that bring a training of their own, or
+    dampen weights, and so take no repair, re-estimate them). `factory` builds the network afresh,
+    for laws and strategies that need an initialisation; without it modules reset themselves. The
+    new network is on `device`, in the precision and the modes (training or evaluation) of `model`.
 
     On one machine and device the same arguments and seed give the same bytes.
 
@@ -63,6 +64,8 @@ def unlearn(
     work = Work(model, forget, retain, loss, seed, pick_device(device), builder, on_epoch)
     perturbed = strategy.change(work)
     history = strategy.train(work, settings) if settings else None
+    if work.only is not None:
+        perturbed = recounted(work.network, work.model, perturbed)
     cast_like(work.network, model)
     work.network.to(work.device)
     work.seconds["total"] = time.perf_counter() - begin

@@ -84,18 +84,26 @@ def mend(
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Repaired:
     """Train `work` in place on the retain split, with fresh optimiser state and statistics."""
-    normalisers = _normalisers(work)
-    for layer in normalisers:
+    for layer in normalisers(work):
         layer.reset_running_stats()
     history = fit(work, retain, repair, loss, seed=seed, device=device, on_epoch=on_epoch)
-    if not normalisers:
-        return Repaired(history, 0)
-    size = repair.batch_size
-    rows = _estimate(work, normalisers, retain, batch_size=size, seed=seed, device=device)
+    rows = settle(work, retain, batch_size=repair.batch_size, seed=seed, device=device)
     return Repaired(history, rows)
 
 
-def _normalisers(model: nn.Module) -> list[_NormBase]:
+def settle(
+    work: nn.Module, retain: Rows, *, batch_size: int, seed: int, device: torch.device
+) -> int:
+    """Re-estimate BatchNorm's running statistics on the retain split; the rows read forward."""
+    layers = normalisers(work)
+    if not layers:
+        return 0
+    work.to(device)
+    return _estimate(work, layers, retain, batch_size=batch_size, seed=seed, device=device)
+
+
+def normalisers(model: nn.Module) -> list[_NormBase]:
+    """Layers of `model` that keep running statistics of the rows they saw."""
     found = (module for module in model.modules() if isinstance(module, _NormBase))
     return [layer for layer in found if layer.running_mean is not None]
 

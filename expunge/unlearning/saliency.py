@@ -1,4 +1,4 @@
-"""How much each parameter matters to the forgotten rows (method.md, section 2)."""
+"""How much each parameter matters to the forgotten rows, or to others (method.md, section 2)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from expunge.unlearning.parameters import in_play
 
 SaliencyKind: TypeAlias = Literal["fisher", "gradient", "weight_gradient"]
 KINDS: tuple[str, ...] = get_args(SaliencyKind)
+WholeGradient: TypeAlias = Literal["whole_gradient"]
 
 
 class SaliencyError(TerminalError):
@@ -24,10 +25,10 @@ class SaliencyError(TerminalError):
 
 def saliency(
     model: nn.Module,
-    forget: Rows,
+    rows: Rows,
     loss: Loss,
     *,
-    kind: SaliencyKind = "fisher",
+    kind: SaliencyKind | WholeGradient = "fisher",
     microbatch: int = 8,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -40,6 +41,8 @@ def saliency(
     - `fisher`: √(mean g_b²); one row a microbatch gives the exact diagonal empirical Fisher
     - `gradient`: mean |g_b|
     - `weight_gradient`: |w| · mean |g_b|
+    - `whole_gradient`: |mean g_b|, that of the mean loss of all rows at once (SalUn's; not for
+      Top-K, where rows that pull apart would cancel)
 
     Rows are shuffled by key; the network is in evaluation mode (BatchNorm, dropout) and moved to
     `device`. `loss(outputs, y)` is a mean over rows. Raises SaliencyError naming the parameter.
@@ -48,7 +51,7 @@ def saliency(
     model.to(device)
     weights = in_play(model).parameters
     with mode(model, training=False), reproducible_kernels():
-        reader = RowReader(forget, device)
+        reader = RowReader(rows, device)
         sums = _sums(model, weights, reader, loss, kind=kind, microbatch=microbatch, seed=seed)
     return {name: _ranked(name, sums[name], weights[name], kind) for name in weights}
 
@@ -59,7 +62,7 @@ def _sums(
     reader: RowReader,
     loss: Loss,
     *,
-    kind: SaliencyKind,
+    kind: SaliencyKind | WholeGradient,
     microbatch: int,
     seed: int,
 ) -> dict[str, torch.Tensor]:
@@ -72,23 +75,31 @@ def _sums(
         for total, gradient in zip(sums.values(), gradients, strict=True):
             if gradient is not None:
                 g = gradient.double()
-                total.add_(g.square() if kind == "fisher" else g.abs(), alpha=len(at))
+                total.add_(_term(g, kind), alpha=len(at))
     for total in sums.values():
         total.div_(len(reader))
     return sums
 
 
+def _term(gradient: torch.Tensor, kind: SaliencyKind | WholeGradient) -> torch.Tensor:
+    if kind == "whole_gradient":
+        return gradient
+    return gradient.square() if kind == "fisher" else gradient.abs()
+
+
 def _ranked(
-    name: str, mean: torch.Tensor, weight: nn.Parameter, kind: SaliencyKind
+    name: str, mean: torch.Tensor, weight: nn.Parameter, kind: SaliencyKind | WholeGradient
 ) -> torch.Tensor:
     if kind == "fisher":
         mean = mean.sqrt_()
+    elif kind == "whole_gradient":
+        mean = mean.abs_()
     elif kind == "weight_gradient":
         mean = mean.mul_(weight.detach().abs())
     ranked = mean.float().cpu()
     if not bool(torch.isfinite(ranked).all()):
         raise SaliencyError(
-            f"The saliency of parameter {name!r} is NaN or infinite on the forgotten rows.",
+            f"The saliency of parameter {name!r} is NaN or infinite on these rows.",
             fix="check the rows for NaN and Inf (`expunge ingest` refuses them) and the loss",
         )
     return ranked

@@ -1,8 +1,9 @@
 """Which parameters are masked: exactly K, over all parameters at once, without joining them.
 
-Top-K takes the largest saliencies and breaks ties by a keyed hash, then the index; Random-k is
-the case in which everything is tied. What comes out is a rule that says of any chunk of any
-parameter which elements are in: no mask of the whole network is ever held.
+Top-K takes the largest saliencies and breaks ties by a keyed hash, then the index; Bottom-K ranks
+them the other way round; Random-k is the case in which everything is tied. What comes out is a
+rule that says of any chunk of any parameter which elements are in: no mask of the whole network
+is ever held.
 """
 
 from __future__ import annotations
@@ -20,9 +21,20 @@ import torch
 from expunge.errors import TerminalError
 from expunge.unlearning.parameters import spans
 from expunge.unlearning.philox import Indices, Stream
-from expunge.unlearning.threshold import Bits, Cut, Place, Scores, cut_after, everything, last_place
+from expunge.unlearning.threshold import (
+    Bits,
+    Cut,
+    Place,
+    Scores,
+    cut_after,
+    everything,
+    last_place,
+    unsound,
+)
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
+_LARGEST = 0x7F7FFFFF
+"""Bit pattern of the largest finite float32."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,22 @@ def top_k(
     With `per_layer` every parameter is cut on its own, at K of its own elements.
     """
     scores = {name: _bits(name, values) for name, values in saliencies.items()}
+    return _largest(scores, fraction, stream, per_layer=per_layer)
+
+
+def bottom_k(
+    saliencies: Mapping[str, torch.Tensor],
+    fraction: float,
+    stream: Stream,
+    *,
+    per_layer: bool = False,
+) -> Selection:
+    """The K elements with the smallest saliency; all else as in `top_k`, the ties' hash too."""
+    scores = {name: _reversed(name, _bits(name, values)) for name, values in saliencies.items()}
+    return _largest(scores, fraction, stream, per_layer=per_layer)
+
+
+def _largest(scores: Scores, fraction: float, stream: Stream, *, per_layer: bool) -> Selection:
     sizes = {name: bits.size for name, bits in scores.items()}
     cuts: dict[str, Cut] = {}
     masked = 0
@@ -123,6 +151,13 @@ def top_k(
         cuts |= dict.fromkeys(group, cut)
         masked += k
     return Selection(masked, sizes, cuts, stream, scores)
+
+
+def _reversed(name: str, bits: Bits) -> Bits:
+    """Bit patterns of finite numbers ≥ 0 in the opposite order, one to one."""
+    if bits.size and int(bits.max()) > _LARGEST:
+        raise unsound(name)
+    return np.uint32(_LARGEST) - bits
 
 
 def _bits(name: str, values: torch.Tensor) -> Bits:

@@ -96,6 +96,14 @@ def everything(sizes: Mapping[str, int]) -> Elements:
     return elements
 
 
+def unsound(name: str) -> TerminalError:
+    """The error of a saliency that does not order like its bits."""
+    return TerminalError(
+        f"A saliency of parameter {name!r} is negative, NaN or infinite.",
+        fix="rank numbers that are finite and not below 0",
+    )
+
+
 def _in_bin(
     hashes: npt.NDArray[np.uint64], indices: Indices, wanted: int
 ) -> Iterator[tuple[np.uint64, np.int64]]:
@@ -121,9 +129,6 @@ def _histogram(scores: Scores, prefix: int, shift: int, width: int) -> npt.NDArr
                 bits = bits[bits >> (shift + width) == prefix] & ((1 << shift + width) - 1)
             found = np.bincount((bits >> shift).astype(np.int64), minlength=1 << width)
             if shift + width == 32 and found[_INFINITE:].any():
-                raise TerminalError(
-                    f"A saliency of parameter {name!r} is negative, NaN or infinite.",
-                    fix="rank numbers that are finite and not below 0",
-                )
+                raise unsound(name)
             counts += found
     return counts

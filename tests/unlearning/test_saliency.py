@@ -45,6 +45,15 @@ def test_microbatches_are_weighted_by_their_size(case: Case, kind: SaliencyKind)
         torch.testing.assert_close(values.double(), exact, rtol=1e-5, atol=1e-9)
 
 
+def test_the_whole_gradient_is_that_of_the_mean_loss_of_all_rows(case: Case) -> None:
+    for microbatch in (7, 30):
+        found = saliency(
+            case.champion, case.forget, cross_entropy, kind="whole_gradient", microbatch=microbatch
+        )
+        for name, exact in gradients(case, torch.arange(30)).items():
+            torch.testing.assert_close(found[name].double(), exact.abs(), rtol=1e-4, atol=1e-7)
+
+
 def test_batch_norm_and_dropout_are_in_evaluation_mode(normalised_case: Case) -> None:
     champion = normalised_case.champion.train()
     before = {name: value.clone() for name, value in champion.state_dict().items()}

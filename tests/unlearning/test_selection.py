@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expunge.errors import TerminalError
-from expunge.unlearning import Selection, random_k, threshold, top_k
+from expunge.unlearning import Selection, bottom_k, random_k, threshold, top_k
 from expunge.unlearning.parameters import spans
 from expunge.unlearning.philox import Stream
 from expunge.unlearning.selection import count_of
@@ -55,6 +55,19 @@ def test_top_k_equals_a_sort_of_everything(values: dict[str, list[float]], fract
     k = count_of(fraction, sum(map(len, values.values())))
     assert selection.masked == k
     assert masked(selection) == naive(given_saliencies, k)
+
+
+@settings(deadline=None, max_examples=50)
+@given(values=tensors, fraction=fractions)
+def test_bottom_k_equals_the_same_sort_upwards(
+    values: dict[str, list[float]], fraction: float
+) -> None:
+    given_saliencies = saliencies(values)
+    selection = bottom_k(given_saliencies, fraction, STREAM)
+    k = count_of(fraction, sum(map(len, values.values())))
+    assert selection.masked == k
+    upwards = {name: -found for name, found in given_saliencies.items()}
+    assert masked(selection) == naive(upwards, k)
 
 
 @settings(deadline=None, max_examples=50)
@@ -144,6 +157,8 @@ def test_k_is_rounded_half_up_and_at_least_one(elements: int, k: int) -> None:
 def test_what_cannot_be_ranked_is_refused_by_name(value: float) -> None:
     with pytest.raises(TerminalError, match="parameter 'b' is negative, NaN or infinite"):
         top_k({"a": torch.ones(3), "b": torch.tensor([1.0, value])}, 0.5, STREAM)
+    with pytest.raises(TerminalError, match="parameter 'b' is negative, NaN or infinite"):
+        bottom_k({"a": torch.ones(3), "b": torch.tensor([1.0, value])}, 0.5, STREAM)
 
 
 def test_another_type_than_float32_is_refused() -> None:

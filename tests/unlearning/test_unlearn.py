@@ -12,14 +12,21 @@ from expunge.errors import TerminalError
 from expunge.specs import Recipe
 from expunge.training import DivergedError, save_weights
 from expunge.unlearning import (
+    SSD,
     STRATEGIES,
+    BottomK,
     Edit,
     EmptySplitError,
     ExactRetrain,
+    FastRetrain,
     FineTune,
     FreshError,
+    GlobalPerturbation,
+    GradientAscent,
+    NegGradPlus,
     RandomK,
     Repair,
+    SalUn,
     Strategy,
     TopK,
     unlearn,
@@ -33,7 +40,21 @@ EVERY: list[tuple[Strategy, Repair | None]] = [
     (RandomK(0.8), Repair(0.5)),
     (FineTune(), Repair(1)),
     (ExactRetrain(Recipe(epochs=2)), None),
+    (FastRetrain(Repair(2, batch_size=32)), None),
+    (BottomK(0.3), Repair(1)),
+    (GlobalPerturbation("shrink"), Repair(1)),
+    (GradientAscent(Repair(1)), None),
+    (NegGradPlus(Repair(1)), None),
+    (SSD(alpha=1.2), None),
+    (SalUn(Repair(1)), None),
 ]
+SETTLED = [
+    (strategy, repair)
+    for strategy, repair in EVERY
+    if not strategy.exact
+    and (repair or strategy.name in ("gradient_ascent", "neggrad_plus", "ssd", "salun"))
+]
+TAKES_NO_REPAIR = [strategy for strategy, repair in EVERY[4:] if repair is None]
 named = pytest.mark.parametrize(("strategy", "repair"), EVERY, ids=lambda v: getattr(v, "name", ""))
 PARAMETERS = 6 * 20 + 20 + 20 * 3 + 3
 
@@ -47,7 +68,10 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def test_every_strategy_is_registered_by_its_name() -> None:
-    assert set(STRATEGIES) == {"top_k", "random_k", "fine_tune", "exact_retrain"}
+    assert set(STRATEGIES) == {
+        "top_k", "bottom_k", "random_k", "global_perturbation", "fine_tune", "gradient_ascent",
+        "neggrad_plus", "ssd", "salun", "fast_retrain", "exact_retrain",
+    }  # fmt: skip
     assert {type(strategy) for strategy, _ in EVERY} == set(STRATEGIES.values())
 
 
@@ -95,7 +119,9 @@ def test_the_record_adds_up(case: Case, strategy: Strategy, repair: Repair | Non
     assert edit.masked == sum(t.masked for t in edit.per_tensor)
     assert edit.changed == sum(t.changed for t in edit.per_tensor) <= edit.masked
     assert [(gone.name, gone.why) for gone in edit.excluded] == [("frozen", "frozen")]
-    saliency_rows = 30 if isinstance(strategy, TopK) else 0
+    forget, retain = len(case.forget), len(case.retain)
+    read = {TopK: forget, BottomK: forget, SalUn: forget, SSD: forget + retain}
+    saliency_rows = read.get(type(strategy), 0)
     assert edit.cost == saliency_rows + (edit.history.samples if edit.history else 0)
     stages = sum(seconds for stage, seconds in edit.seconds.items() if stage != "total")
     assert 0 < stages <= edit.seconds["total"] or isinstance(strategy, FineTune)
@@ -263,6 +289,51 @@ def test_a_parameter_without_an_initialisation_is_an_error_for_laws_that_need_on
         unlearn(model, case.forget, case.retain, RandomK(1.0, "shrink"))
     with pytest.raises(FreshError, match="'extra'"):
         unlearn(model, case.forget, case.retain, ExactRetrain(Recipe(epochs=1)))
+
+
+@pytest.mark.parametrize("strategy", TAKES_NO_REPAIR, ids=lambda v: v.name)
+def test_a_strategy_with_its_own_training_refuses_a_repair(case: Case, strategy: Strategy) -> None:
+    with pytest.raises(TerminalError, match="no repair"):
+        unlearn(case.champion, case.forget, case.retain, strategy, Repair(1), factory=case.factory)
+
+
+@pytest.mark.parametrize(("strategy", "repair"), SETTLED, ids=lambda v: getattr(v, "name", ""))
+def test_forgotten_rows_leave_nothing_in_running_statistics(
+    normalised_case: Case, strategy: Strategy, repair: Repair | None
+) -> None:
+    """Where something is trained or dampened, statistics are the retain split's at the end."""
+    champion, retain = copy.deepcopy(normalised_case.champion), normalised_case.retain
+    champion.get_buffer("norm.running_mean").add_(1.0)
+    outcome = unlearn(
+        champion, normalised_case.forget, retain, strategy, repair, factory=normalised_case.factory
+    )
+    hidden = outcome.model.get_submodule("first")(retain.tensors[0]).detach()
+    mean = outcome.model.get_buffer("norm.running_mean")
+    torch.testing.assert_close(mean, hidden.mean(0), rtol=1e-4, atol=1e-4)
+    assert outcome.edit.cost % 1 == pytest.approx((len(retain) / 3) % 1)
+
+
+@named
+def test_sixteen_bit_networks_come_back_as_such(
+    case: Case, strategy: Strategy, repair: Repair | None
+) -> None:
+    half = copy.deepcopy(case.champion).bfloat16()
+    outcome = unlearn(half, case.forget, case.retain, strategy, repair, factory=case.factory)
+    assert {value.dtype for value in state(outcome.model).values()} == {torch.bfloat16}
+
+
+@named
+def test_the_settings_are_in_the_record(
+    case: Case, strategy: Strategy, repair: Repair | None
+) -> None:
+    edit = unlearn(
+        case.champion, case.forget, case.retain, strategy, repair, factory=case.factory
+    ).edit
+    assert edit.strategy == strategy.name
+    assert {**strategy.settings(), **edit.settings} == edit.settings
+    trained = edit.settings["training"]
+    assert (trained is None) == (edit.history is None)
+    assert trained is None or trained["epochs"] > 0
 
 
 def test_settings_that_make_no_sense_are_refused(case: Case) -> None:
