@@ -33,6 +33,11 @@ MODEL = {
 }
 
 
+RETRAIN = {"strategy": "exact_retrain"}
+SHORT = {"recipe": {"epochs": 2}}
+DECAYING = {"epochs": 2, "weight_decay": 0.01}
+
+
 def dataset_file(tmp_path, change=None, name="digits", **more):
     return written(tmp_path / "data" / f"{name}.yaml", {**DATASET, **(change or {}), **more})
 
@@ -67,6 +72,17 @@ def test_each_rung_of_the_ladder_becomes_its_own_kind(tmp_path):
     spec = load_model_spec(model_file(tmp_path))
     assert [type(rung) for rung in spec.ladder] == [TopKRung, RandomKRung, ExactRetrainRung]
     assert spec.ladder[0].repair.epochs == 2
+
+
+def test_a_fast_retrain_may_stand_on_any_rung_before_the_last(tmp_path):
+    fast = {"strategy": "fast_retrain", **SHORT}
+    tuned = {"strategy": "fine_tune", "repair": {"epochs": 1}}
+    for ladder in ([fast, RETRAIN], [fast, tuned, fast, RETRAIN], [tuned, fast, RETRAIN]):
+        spec = load_model_spec(model_file(tmp_path, ladder=ladder))
+        assert [rung.strategy for rung in spec.ladder] == [rung["strategy"] for rung in ladder]
+        assert [rung.exact for rung in spec.ladder] == [
+            rung["strategy"].endswith("retrain") for rung in ladder
+        ]
 
 
 def test_a_spec_can_be_written_out_and_read_again():
@@ -113,6 +129,25 @@ def test_a_dataset_spec_error_names_file_field_found_and_allowed(tmp_path, chang
         ({"ladder": [{"strategy": "magic"}]}, "ladder.0", "'top_k'"),
         ({"ladder": MODEL["ladder"][:2]}, "whole file", "ends with exact_retrain"),
         ({"ladder": MODEL["ladder"][::-1]}, "whole file", "ends with exact_retrain"),
+        ({"ladder": [RETRAIN, {"strategy": "fast_retrain", **SHORT}]}, "file", "ends with exact"),
+        ({"ladder": [{"strategy": "fast_retrain"}, RETRAIN]}, "fast_retrain.recipe", "nothing"),
+        ({"ladder": [{"strategy": "ssd", "alpha": 0}, RETRAIN]}, "ssd.alpha", "found 0, .*than 0"),
+        ({"ladder": [{"strategy": "ssd", "repair": {}}, RETRAIN]}, "ssd.repair", "not permitted"),
+        (
+            {"ladder": [{"strategy": "neggrad_plus", "alpha": 1.1, **SHORT}, RETRAIN]},
+            "neggrad_plus.alpha",
+            "found 1.1, .*less than or equal to 1",
+        ),
+        (
+            {"ladder": [{"strategy": "gradient_ascent", "clip": 0, **SHORT}, RETRAIN]},
+            "gradient_ascent.clip",
+            "found 0, .*greater than 0",
+        ),
+        (
+            {"ladder": [{"strategy": "salun", "recipe": DECAYING}, RETRAIN]},
+            "ladder.0.salun",
+            "without weight_decay",
+        ),
         ({"factory": "../evil.py:build"}, "factory", "package.module:callable"),
         ({"factory": "/etc/evil.py:build"}, "factory", "package.module:callable"),
         ({"factory": "os.system"}, "factory", "package.module:callable"),

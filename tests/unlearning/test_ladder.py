@@ -1,7 +1,35 @@
 from pathlib import Path
+from typing import Any, get_args
 
-from expunge.specs import FineTuneRung, RandomKRung, Recipe, RepairSpec, TopKRung, load_model_spec
-from expunge.unlearning import ExactRetrain, FineTune, RandomK, Repair, TopK, strategy_of
+import pytest
+from pydantic import TypeAdapter
+
+from expunge.specs import (
+    FineTuneRung,
+    RandomKRung,
+    Recipe,
+    RepairSpec,
+    Rung,
+    TopKRung,
+    load_model_spec,
+)
+from expunge.unlearning import (
+    SSD,
+    STRATEGIES,
+    BottomK,
+    ExactRetrain,
+    FastRetrain,
+    FineTune,
+    GlobalPerturbation,
+    GradientAscent,
+    NegGradPlus,
+    RandomK,
+    Repair,
+    SalUn,
+    Strategy,
+    TopK,
+    strategy_of,
+)
 
 SPEC = Path(__file__).parents[2] / "models" / "digits-cnn.yaml"
 
@@ -29,3 +57,32 @@ def test_the_demos_ladder_ends_with_the_champions_recipe() -> None:
     strategies = [strategy_of(rung, spec.recipe) for rung in spec.ladder]
     assert [strategy.name for strategy, _ in strategies] == ["top_k", "random_k", "exact_retrain"]
     assert strategies[-1] == (ExactRetrain(spec.recipe), None)
+
+
+SHORT = {"epochs": 2, "lr": 0.01, "batch_size": 16}
+
+
+@pytest.mark.parametrize(
+    ("rung", "strategy", "repair"),
+    [
+        ({"fraction": 0.2, "per_layer": True}, BottomK(0.2, per_layer=True), None),
+        ({"noise": "shrink", "repair": SHORT}, GlobalPerturbation("shrink"), Repair(2, 0.01, 16)),
+        ({"recipe": SHORT, "clip": None}, GradientAscent(Repair(2, 0.01, 16), clip=None), None),
+        ({"recipe": SHORT, "alpha": 0.9}, NegGradPlus(Repair(2, 0.01, 16), alpha=0.9), None),
+        ({"alpha": 5, "dampening": 0.5, "sample": 99}, SSD(5, 0.5, sample=99), None),
+        ({"recipe": SHORT, "fraction": 0.3}, SalUn(Repair(2, 0.01, 16), fraction=0.3), None),
+        ({"recipe": SHORT}, FastRetrain(Repair(2, 0.01, 16)), None),
+        ({"recipe": {"epochs": 2}}, FastRetrain(Repair(2, batch_size=32)), None),
+    ],
+)
+def test_a_spec_selects_every_strategy_with_its_settings(
+    rung: dict[str, Any], strategy: Strategy, repair: Repair | None
+) -> None:
+    read: Rung = TypeAdapter(Rung).validate_python({"strategy": strategy.name, **rung})
+    assert strategy_of(read, Recipe(epochs=9)) == (strategy, repair)
+
+
+def test_rungs_and_strategies_have_one_name_and_agree_on_what_is_exact() -> None:
+    kinds = {kind.model_fields["strategy"].annotation: kind for kind in get_args(get_args(Rung)[0])}
+    exact = {get_args(name)[0]: kind.exact for name, kind in kinds.items()}
+    assert exact == {name: strategy.exact for name, strategy in STRATEGIES.items()}
