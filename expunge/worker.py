@@ -25,6 +25,8 @@ from expunge.errors import ExpungeError, TransientError
 from expunge.workspace import Workspace
 
 if TYPE_CHECKING:
+    from expunge.dataset import ArrowRows
+    from expunge.specs import DatasetSpec
     from expunge.training import Epoch
 
 
@@ -33,7 +35,12 @@ JOB, RESULT, WEIGHTS = "job.json", "result.json", "weights.safetensors"
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs: paths, names, numbers; no row and no subject."""
+    """What a worker needs: paths, names, numbers; no row and no subject.
+
+    An audit's job has `mock`, a file of the positions of the rows to forget among `retain`'s, in
+    place of sealed batches; with `reference` the worker trains from scratch by the champion's
+    recipe, whatever the rung.
+    """
 
     workspace: str
     model: str
@@ -43,6 +50,8 @@ class Job:
     ingest_seen: int
     retain: str
     seed: int
+    mock: str | None = None
+    reference: bool = False
 
 
 def main(folder: Path) -> None:
@@ -61,22 +70,20 @@ def main(folder: Path) -> None:
 
 def work(job: Job, folder: Path) -> dict[str, Any]:
     """Unlearn as the job says; the JSON of the manifest."""
-    from expunge.dataset import Where, forget_rows, open_rows
     from expunge.networks import device_of, loss_of, network
+    from expunge.specs import ExactRetrainRung
     from expunge.training import DivergedError, load_weights, save_weights
     from expunge.unlearning import strategy_of, unlearn
 
     workspace = Workspace.open(Path(job.workspace))
     spec = workspace.model(job.model)
-    dataset = workspace.dataset(spec.dataset)
     factory = network(workspace, spec)
     champion = factory.build(spec.recipe.seed)
     load_weights(champion, Path(job.base_weights))
-    sealed = {batch: workspace.state("sealed") / f"{batch}.sealed" for batch in job.forget}
-    seen = Where(max_ingest=job.ingest_seen)
-    forget = forget_rows(dataset, workspace.keys, sealed, where=seen)
-    retain = open_rows(Path(job.retain), dataset)
-    strategy, repair = strategy_of(spec.ladder[job.rung], spec.recipe)
+    forget, retain = _splits(job, workspace, workspace.dataset(spec.dataset))
+    reference = ExactRetrainRung(strategy="exact_retrain")
+    rung = reference if job.reference else spec.ladder[job.rung]
+    strategy, repair = strategy_of(rung, spec.recipe)
     started = time.monotonic()
     try:
         outcome = unlearn(
@@ -102,6 +109,22 @@ def work(job: Job, folder: Path) -> dict[str, Any]:
         "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         "edit": outcome.edit.to_json(),
     }
+
+
+def _splits(job: Job, workspace: Workspace, dataset: DatasetSpec) -> tuple[ArrowRows, ArrowRows]:
+    """Rows to forget and rows to retain: sealed ones and all others, or a mock's and the rest."""
+    import numpy as np
+
+    from expunge.dataset import Where, forget_rows, open_rows
+
+    retain = open_rows(Path(job.retain), dataset)
+    if job.mock is not None:
+        positions = np.load(job.mock, allow_pickle=False)
+        rest = np.setdiff1d(np.arange(len(retain)), positions, assume_unique=True)
+        return retain.select(positions), retain.select(rest)
+    sealed = {batch: workspace.state("sealed") / f"{batch}.sealed" for batch in job.forget}
+    seen = Where(max_ingest=job.ingest_seen)
+    return forget_rows(dataset, workspace.keys, sealed, where=seen), retain
 
 
 def _report(epoch: Epoch) -> None:

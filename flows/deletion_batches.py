@@ -6,9 +6,10 @@ from pathlib import Path
 
 from prefect import flow
 
-from expunge.errors import ExpungeError, TerminalError, TransientError
+from expunge.errors import ExpungeError
 from expunge.workspace import Workspace
 from flows.deletion_batch import deletion_batch
+from flows.failures import summary
 from tasks.lines import workspace_root
 
 
@@ -28,17 +29,5 @@ def deletion_batches(workspace: str | None = None) -> dict[str, str | None]:
         except ExpungeError as error:
             failed[spec.name] = error
     if failed:
-        raise _summary(failed)
+        raise summary(failed)
     return batches
-
-
-def _summary(failed: dict[str, ExpungeError]) -> ExpungeError:
-    """The one error, or one that names the datasets; transient where all are."""
-    if len(failed) == 1:
-        return next(iter(failed.values()))
-    transient = all(isinstance(error, TransientError) for error in failed.values())
-    return (TransientError if transient else TerminalError)(
-        "; ".join(f"{name}: {error.what}" for name, error in failed.items()),
-        left=" ".join(dict.fromkeys(error.left for error in failed.values())),
-        fix="; ".join(f"{name}: {error.fix}" for name, error in failed.items()),
-    )

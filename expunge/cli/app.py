@@ -14,7 +14,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from expunge.cli import datasets, decisions, imports, models, requests, run, setup, status, trace
+from expunge.cli import (
+    audit,
+    datasets,
+    decisions,
+    imports,
+    models,
+    requests,
+    run,
+    setup,
+    status,
+    trace,
+)
 from expunge.cli.command import Before, QuietOption, WorkspaceOption
 
 app = typer.Typer(
@@ -66,6 +77,7 @@ def expunge(
 setup.register(app)
 datasets.register(app)
 models.register_train(app)
+audit.register(app)
 app.add_typer(requests.app, name="request")
 imports.register(requests.app)
 decisions.register(requests.app)

@@ -99,6 +99,8 @@ def show(session: Session, report: BatchReport) -> None:
     for model in report.models:
         session.out.print()
         session.out.print(_rungs(model))
+        if model.plan:
+            session.out.print(f"\n{model.plan}", soft_wrap=True)
         session.out.print(f"\n{decision(model)}", soft_wrap=True)
     session.out.print()
     session.out.print(_seconds(report))

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from expunge.cli.budget import Spending, budget_tables, spending
 from expunge.cli.command import command, explain
 from expunge.cli.output import plural, print_json, print_parts, short, state, table
 from expunge.cli.session import Session
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelLine:
-    """A governed model. `aliases` are the registry's own; None where it does not answer."""
+    """A governed model. `aliases` are the registry's own; None where it does not answer.
+
+    `budget`: spent since the last exact model, by the limits' names in the spec.
+    """
 
     name: str
     dataset: str
@@ -31,6 +35,7 @@ class ModelLine:
     aliases: Mapping[str, str] | None
     floor: str | None
     debts: tuple[str, ...]
+    budget: Mapping[str, Spending]
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,8 @@ def _batch(batch: Batch) -> dict[str, Any]:
 def _models(session: Session, workspace: Workspace, found: Status) -> tuple[ModelLine, ...]:
     known = {each.model: each for each in found.models}
     aliases = _aliases(session, workspace, list(known))
-    datasets = {spec.name: spec.dataset for spec in workspace.models()}
+    specs = {spec.name: spec for spec in workspace.models()}
+    datasets = {name: spec.dataset for name, spec in specs.items()}
     datasets |= {name: each.dataset for name, each in known.items()}
     return tuple(
         ModelLine(
@@ -118,6 +124,7 @@ def _models(session: Session, workspace: Workspace, found: Status) -> tuple[Mode
             aliases=None if aliases is None else aliases.get(name, {}),
             floor=known[name].floor if name in known else None,
             debts=known[name].debts if name in known else (),
+            budget=spending(specs.get(name), known.get(name)),
         )
         for name in sorted(datasets)
     )
@@ -171,7 +178,10 @@ def _datasets(workspace: Workspace, found: Status) -> tuple[DatasetLine, ...]:
 def _print(session: Session, overview: Overview) -> None:
     side_by_side = Table.grid(padding=(0, 3))
     side_by_side.add_row(*_requests(overview), _batches(overview))
-    print_parts(session.out, side_by_side, _model_table(overview), _dataset_table(overview))
+    budgets = budget_tables({model.name: model.budget for model in overview.models})
+    print_parts(
+        session.out, side_by_side, _model_table(overview), *budgets, _dataset_table(overview)
+    )
 
 
 def _requests(overview: Overview) -> tuple[Table, Table]:

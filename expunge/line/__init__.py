@@ -8,6 +8,7 @@ run of the same batch goes on from the last outcome. Effects outside the databas
 intent, effect under a deterministic key, outcome; a replay looks for the effect first.
 """
 
+from expunge.line.audit import AuditReport, Skipped, audit
 from expunge.line.context import Line, Progress, open_line, silent
 from expunge.line.ingest import Ingested, ingest
 from expunge.line.report import BatchReport, ModelReport, batch_report
@@ -16,13 +17,16 @@ from expunge.line.run import Stations, run_batch
 from expunge.line.train import Trained, train
 
 __all__ = [
+    "AuditReport",
     "BatchReport",
     "Ingested",
     "Line",
     "ModelReport",
     "Progress",
+    "Skipped",
     "Stations",
     "Trained",
+    "audit",
     "batch_report",
     "ingest",
     "open_line",

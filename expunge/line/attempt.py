@@ -38,6 +38,10 @@ class Attempt:
         """Name of the rung's strategy."""
         return self.spec(line).ladder[self.rung].strategy
 
+    def exact(self, line: Line) -> bool:
+        """Whether the rung leaves nothing of the base."""
+        return self.spec(line).ladder[self.rung].exact
+
 
 def models_to_settle(line: Line, batch_id: str) -> list[str]:
     """Models that hold erased rows, of this batch or as debts of earlier ones."""

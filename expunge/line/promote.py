@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from expunge.evaluation import Evaluation
 from expunge.line.attempt import Attempt, base_of
+from expunge.line.budget import Spent, after_edit
 from expunge.line.context import Line
 from expunge.line.register import register
 from expunge.lineage import Registered
@@ -47,7 +49,8 @@ def _record(line: Line, attempt: Attempt, registered: Registered) -> ModelVersio
     """The new version as the ledger knows it: clean as of the current dataset version."""
     version = line.current_version(attempt.spec(line).dataset)
     base = base_of(line, attempt.model, attempt.base)
-    exact = attempt.strategy(line) == "exact_retrain"
+    exact = attempt.exact(line)
+    spent = Spent(0, 0.0, 0.0) if exact else _spent(line, attempt, base)
     return ModelVersion(
         model=attempt.model,
         version=registered.version,
@@ -60,9 +63,16 @@ def _record(line: Line, attempt: Attempt, registered: Registered) -> ModelVersio
         batch_id=attempt.batch_id,
         run_id=registered.run_id,
         strategy=attempt.strategy(line),
-        edits=0 if exact else base.edits + 1,
+        edits=spent.edits,
         created_at=datetime.now(UTC),
+        held_out_loss=spent.held_out_loss,
+        hard_row_excess=spent.hard_row_auc,
     )
+
+
+def _spent(line: Line, attempt: Attempt, base: ModelVersion) -> Spent:
+    measured = line.found(attempt.batch_id, "evaluate", attempt.part)["evaluation"]
+    return after_edit(base, Evaluation.from_json(measured), attempt.spec(line).gate)
 
 
 def _move_alias(line: Line, fence: Fence, attempt: Attempt, version: str) -> None:

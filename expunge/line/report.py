@@ -28,17 +28,21 @@ class DatasetReport:
 
 @dataclass(frozen=True)
 class RungReport:
-    """One rung that was tried: its verdict, in words, and its metrics."""
+    """One rung that was tried: its verdict, in words, and its metrics.
+
+    `qualification`: the audit record that spoke for it where the verdict was inconclusive.
+    """
 
     strategy: str
     outcome: str
     why: str
     metrics: dict[str, Any]
+    qualification: int | None = None
 
 
 @dataclass(frozen=True)
 class ModelReport:
-    """What the batch did to one governed model."""
+    """What the batch did to one governed model; `plan` says why rungs were skipped or moved."""
 
     name: str
     version_before: str | None
@@ -47,6 +51,7 @@ class ModelReport:
     strategy: str | None
     metrics: dict[str, Any]
     rungs: tuple[RungReport, ...]
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,14 @@ def _model(line: Line, batch_id: str, model: str, champion: str | None) -> Model
         strategy=rungs[-1].strategy if promoted else None,
         metrics=rungs[-1].metrics if promoted else {},
         rungs=rungs,
+        plan=_plan(line, batch_id, model),
     )
+
+
+def _plan(line: Line, batch_id: str, model: str) -> str:
+    """Why the ladder was not tried as the spec has it, of the last base; empty if it was."""
+    parts = [p for p in line.ledger.parts(batch_id, "plan") if p.split("/")[0] == model]
+    return str(line.found(batch_id, "plan", parts[-1])["why"]) if parts else ""
 
 
 def _attempts(line: Line, batch_id: str, model: str) -> list[Attempt]:
@@ -135,6 +147,7 @@ def _rung(line: Line, attempt: Attempt) -> RungReport:
         outcome=judged["outcome"],
         why=judged["why"],
         metrics={metric["name"]: metric for metric in (measured or {"metrics": ()})["metrics"]},
+        qualification=judged.get("qualification"),
     )
 
 

@@ -15,6 +15,7 @@ from expunge.line.claim import claim
 from expunge.line.context import Line
 from expunge.line.evaluate import evaluate
 from expunge.line.gate import gate
+from expunge.line.plan import plan
 from expunge.line.promote import hold, promote
 from expunge.line.publish import publish
 from expunge.line.recover import sweep
@@ -102,9 +103,9 @@ def _settle(line: Line, batch_id: str, fence: Fence, model: str, do: Stations) -
 
 
 def _climb(line: Line, fence: Fence, first: Attempt, do: Stations) -> None:
-    """Try the ladder's rungs in order until one passes the gate; hold the model if none does."""
+    """Try the planned rungs until one may be promoted; hold the model if none may."""
     batch_id = first.batch_id
-    for rung in range(len(first.spec(line).ladder)):
+    for rung in plan(line, fence, first):
         attempt = replace(first, rung=rung)
         do.unlearn(line, batch_id, fence, attempt)
         do.evaluate(line, batch_id, fence, attempt)

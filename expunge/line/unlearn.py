@@ -69,6 +69,11 @@ def base_weights(line: Line, attempt: Attempt) -> Path:
     return folder / WEIGHTS
 
 
+def run_worker(line: Line, folder: Path) -> dict[str, Any]:
+    """Do the job in `folder` in a process of its own; the manifest that it left."""
+    return _work(line, folder)
+
+
 def _work(line: Line, folder: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "expunge.worker", str(folder)]
     with subprocess.Popen(

@@ -55,7 +55,8 @@ def test_help_comes_within_a_second():
             ("request", verb)
             for verb in ["add", "import", "list", "show", "hold", "release", "deny", "cancel"]
         ),
-        *((verb,) for verb in ["init", "doctor", "ingest", "train", "run", "status", "demo"]),
+        *((verb,) for verb in ["init", "doctor", "ingest", "train", "audit"]),
+        *((verb,) for verb in ["run", "status", "demo"]),
         ("trace", "request"),
         ("trace", "model"),
         ("trace", "dataset"),

@@ -150,6 +150,7 @@ def test_the_file_names_no_dataset_and_no_workspace() -> None:
     assert [(one["name"], one["work_pool"]["name"]) for one in deployments] == [
         ("nightly", "cpu"),
         ("nightly-gpu", "gpu"),
+        ("weekly", "cpu"),
     ]
     assert not [one for one in deployments if one.get("parameters")]
 
@@ -164,6 +165,7 @@ def test_the_cron_schedule_yields_runs_and_the_inactive_one_none(site: Site) -> 
     assert {run["state_name"] for run in _runs(site, NIGHTLY)} == {"Scheduled"}
     assert {run["created_by"]["type"] for run in _runs(site, NIGHTLY)} == {"SCHEDULE"}
     assert _runs(site, f"{NIGHTLY}-gpu") == []
+    assert _runs(site, "audit/weekly") == []
 
 
 def test_a_scheduled_run_completes_a_batch_and_prefect_learns_no_subject(
