@@ -186,7 +186,7 @@ def _vote(x: Floats, member: Floats, labels: Codes, asked: Floats, seed: int) ->
     linear.fit(scaler.transform(x), member, sample_weight=weights)
     # Not the histogram kind: with row weights it takes longer to bin than to fit.
     trees = GradientBoostingClassifier(
-        n_estimators=60, max_depth=3, subsample=0.5, max_features="sqrt", random_state=0
+        n_estimators=40, max_depth=3, subsample=0.5, max_features="sqrt", random_state=0
     )
     trees.fit(x, member, sample_weight=weights)
     decisions = linear.decision_function(scaler.transform(asked)), trees.decision_function(asked)

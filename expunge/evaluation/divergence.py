@@ -28,7 +28,7 @@ Outputs: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
 def js_divergence(logits: NDArray[Any], others: NDArray[Any]) -> Floats:
     """Jensen–Shannon divergence [N] between the softmaxes of two arrays of logits [N, C], in nats.
 
-    ½KL(p‖m) + ½KL(q‖m), m = ½(p + q) (Lin 1991), from log probabilities: exact where p is 0.
+    ½KL(p‖m) + ½KL(q‖m), m = ½(p + q) (Lin 1991), from log probabilities; 0 for equal logits.
 
     Raises:
         EvaluationError: the shapes differ, or a logit is NaN.
@@ -38,9 +38,9 @@ def js_divergence(logits: NDArray[Any], others: NDArray[Any]) -> Floats:
             f"Outputs of the shapes {logits.shape} and {others.shape} cannot be compared.",
             fix="give the logits of both models on the same rows",
         )
-    log_p, log_q = _log_softmax(logits), _log_softmax(others)
-    log_m = np.logaddexp(log_p, log_q) - math.log(2)
-    js = (_terms(log_p, log_m) + _terms(log_q, log_m)).sum(axis=1) / 2
+    with np.errstate(invalid="ignore"):  # NaN is refused below
+        log_p, log_q = _log_softmax(logits), _log_softmax(others)
+        js = (_terms(log_p, log_q) + _terms(log_q, log_p)).sum(axis=1) / 2
     if np.isnan(js).any():
         raise EvaluationError(
             f"{int(np.isnan(js).sum())} of {len(js)} rows have outputs that are not numbers.",
@@ -125,7 +125,8 @@ def _log_softmax(logits: NDArray[Any]) -> Floats:
     return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
 
 
-def _terms(log_p: Floats, log_m: Floats) -> Floats:
+def _terms(log_p: Floats, log_q: Floats) -> Floats:
+    """p · log(p / m), m the mean of both: exactly 0 where they are equal, and where p is 0."""
     p = np.exp(log_p)
-    with np.errstate(invalid="ignore"):  # −inf − −inf where both are 0
-        return np.asarray(np.where(p > 0, p * (log_p - log_m), 0.0 * p))
+    above = math.log(2) - np.logaddexp(0.0, log_q - log_p)
+    return np.asarray(np.where(p == 0, 0.0, p * above))
