@@ -115,10 +115,14 @@ def open_bench(line: Line, spec: ModelSpec, slot: Slot) -> Iterator[Bench]:
         training, held_out = line.rows(dataset, "T"), line.rows(dataset, "E")
         peers = references(line, fence, spec)
         folder = _folder(line, spec)
+    bench = Bench(line, spec, champion, version, folder, training, held_out, peers, slot)
     try:
         line.registry.fetch_weights(spec.name, champion.version, folder / "champion")
         with writing(folder):
-            yield Bench(line, spec, champion, version, folder, training, held_out, peers, slot)
+            yield bench
+    except Exception:
+        bench.check()  # an erasure takes the files from under a trial
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

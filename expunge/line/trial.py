@@ -139,7 +139,6 @@ class Ground:
         try:
             return run_worker(replace(self.bench.line, progress=told), folder)
         except ExpungeError as error:
-            self.bench.check()  # the worker's files may be gone for that reason
             kind = TransientError if isinstance(error, TransientError) else TerminalError
             raise kind(
                 error.what,

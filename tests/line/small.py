@@ -21,6 +21,8 @@ from expunge.worker import JOB, Job, work
 from expunge.workspace import Workspace, init_workspace
 
 PEOPLE, ROWS, CLASSES = 90, 10, 3
+MANY = 160
+"""People enough that a mock request of them leaves as many."""
 COLUMNS = [f"x{number}" for number in range(6)]
 
 DATASET = {
@@ -111,10 +113,10 @@ def _respec(path: Path, changes: dict[str, object]) -> None:
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
 
 
-def fill(line: Line, folder: Path) -> None:
+def fill(line: Line, folder: Path, people: int = PEOPLE) -> None:
     """Ingest the people and train the champion."""
     source = folder / "people.parquet"
-    pq.write_table(table(range(PEOPLE)), source)
+    pq.write_table(table(range(people)), source)
     ingest(line, "small", source)
     train(line, "small-mlp")
 
