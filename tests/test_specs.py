@@ -216,3 +216,15 @@ def test_ordinary_names_pass(name):
 def test_names_that_could_leave_their_folder_do_not(name):
     with pytest.raises(SpecError, match="no path separators"):
         checked_name(name, "dataset")
+
+
+def test_a_ladder_may_be_ordered_by_audits_and_edits_have_a_budget(tmp_path):
+    spec = load_model_spec(model_file(tmp_path))
+    assert (spec.ladder_order, spec.budget.limited, spec.gate.qualification_days) == (
+        "spec", False, 30,
+    )  # fmt: skip
+    spec = load_model_spec(model_file(tmp_path, ladder_order="audit", budget={"edits": 0}))
+    assert (spec.ladder_order, spec.budget.limited, spec.budget.edits) == ("audit", True, 0)
+    for budget in ({"edits": -1}, {"held_out_loss": 0}, {"hard_row_auc": float("inf")}):
+        with pytest.raises(SpecError, match="field budget"):
+            load_model_spec(model_file(tmp_path, budget=budget))
