@@ -1,4 +1,4 @@
-"""The discriminator: tells x from G(x), each linear map of spectral norm 1.
+"""The discriminator: tells x from G(x), each linear map of spectral norm 1 while G is fitted.
 
 Spectral normalisation (Miyato et al. 2018, arXiv 1802.05957) with the hinge loss of Lim and Ye
 (2017, arXiv 1705.02894). Unperturbed rows are to score above 1, perturbed ones below −1.
@@ -15,12 +15,18 @@ from expunge.evaluation.spdgan.generator import Architecture, patches
 
 
 class Discriminator(nn.Module):
-    """One score [B] of each standardised row, [B, C, H, W] or [B, features]."""
+    """One score [B] of each standardised row, [B, C, H, W] or [B, features].
 
-    def __init__(self, architecture: Architecture) -> None:
+    One that is not `normalised` is a plain classifier, and sharper.
+    """
+
+    def __init__(self, architecture: Architecture, *, normalised: bool = True) -> None:
         super().__init__()
         kind = _perceptron if architecture.is_vector else _convolutional
         self.net = kind(architecture.channels, architecture.width)
+        for module in self.net if normalised else ():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                spectral_norm(module)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Above 0 for what looks unperturbed, [B]."""
@@ -41,24 +47,24 @@ class _Patches(nn.Module):
 def _convolutional(channels: int, width: int) -> nn.Sequential:
     return nn.Sequential(
         _Patches(),
-        spectral_norm(nn.Conv2d(4 * channels, width, 3, padding=1)),
+        nn.Conv2d(4 * channels, width, 3, padding=1),
         nn.LeakyReLU(0.1),
-        spectral_norm(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)),
+        nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
         nn.LeakyReLU(0.1),
-        spectral_norm(nn.Conv2d(2 * width, 2 * width, 3, padding=1)),
+        nn.Conv2d(2 * width, 2 * width, 3, padding=1),
         nn.LeakyReLU(0.1),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        spectral_norm(nn.Linear(2 * width, 1)),
+        nn.Linear(2 * width, 1),
     )
 
 
 def _perceptron(features: int, width: int) -> nn.Sequential:
     hidden = 4 * width
     return nn.Sequential(
-        spectral_norm(nn.Linear(features, hidden)),
+        nn.Linear(features, hidden),
         nn.LeakyReLU(0.1),
-        spectral_norm(nn.Linear(hidden, hidden)),
+        nn.Linear(hidden, hidden),
         nn.LeakyReLU(0.1),
-        spectral_norm(nn.Linear(hidden, 1)),
+        nn.Linear(hidden, 1),
     )

@@ -19,7 +19,7 @@ def notes_on(metrics: Sequence[Metric], marked: Sides, noisy: Sides) -> Iterator
     if ratio.undefined is None and ratio.value > DAMAGE:
         yield f"nUD is {ratio.value:.2f}: above {DAMAGE} it is damage, not forgetting"
     if control.undefined is None and control.low > 0:
-        yield f"UD is {control.value:.3f} on rows that nobody trained on: that part is damage"
+        yield f"UD is {control.value:.3f} on rows that nobody trained on: not forgetting"
     if calibrated.undefined is None and calibrated.low <= 0 <= calibrated.high:
         yield "UD_cal cannot be told from 0"
     gain = lost(marked.forget)[:, :1] - lost(noisy.forget)[:, :1]

@@ -1,7 +1,8 @@
 """How visible the perturbation is: its size, the structural similarity, and to a fresh eye.
 
 The fresh eye is a discriminator that never met G, trained on half of the people of role F and
-asked about the other half: .5 means that it cannot tell x from G(x), 1 that it always can.
+asked about the other half: .5 means that it cannot tell x from G(x), 1 that it always can. It is
+not held to spectral norm 1, which only G's fit needs and which would make it short-sighted.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ def _fresh_eye(
 
 def _eye(generator: Generator, seed: int) -> Discriminator:
     with random_state(seed, "visibility discriminator", torch.device("cpu")):
-        return Discriminator(generator.architecture)
+        return Discriminator(generator.architecture, normalised=False)
 
 
 def _mean(

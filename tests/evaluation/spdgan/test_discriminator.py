@@ -22,6 +22,11 @@ def test_each_weight_has_spectral_norm_one(shape):
     assert judge(z).shape == (3,)
 
 
+def test_a_plain_one_is_not_held_to_it():
+    judge = Discriminator(Architecture((1, 7, 5), 4), normalised=False)
+    assert not any(hasattr(module, "parametrizations") for module in judge.modules())
+
+
 def test_the_hinge_of_a_hand_computed_case():
     score, sign = torch.tensor([2.0, 0.5, -3.0, 0.0]), torch.tensor([1.0, 1.0, -1.0, -1.0])
     assert float(hinge_loss(score, sign)) == pytest.approx((0 + 0.5 + 0 + 1) / 4)

@@ -134,11 +134,12 @@ def test_over_ten_seeds_it_reaches_the_true_band_or_says_why_not():
     references = trained(digit_network, written(0, 60), models=3, epochs=10, seed=1)
     fit_rows, tune_rows = written(60, 90), written(90, 350)
     settings = SpdGanSettings(steps=60, width=8)
+    reached = 0
     for seed in range(10):
         fitted = fit_spdgan(
             fit_rows, tune_rows, references, settings=settings, seed=seed, device="cpu"
         )
-        calibration = fitted.calibration
-        inside = [p for p in calibration.curve if p.epsilon == fitted.epsilon]
-        assert in_band(inside[0], settings) or calibration.not_resolvable
-        assert settings.low <= inside[0].drop <= settings.high
+        at = [point for point in fitted.calibration.curve if point.epsilon == fitted.epsilon]
+        assert in_band(at[0], settings) == fitted.resolvable
+        reached += fitted.resolvable
+    assert reached >= 9
