@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
 
 Look: TypeAlias = dict[str, Any]
@@ -102,6 +103,15 @@ def caption(figure: Figure, words: str) -> None:
     """Quiet lines at the foot of the figure: how to read it."""
     lines = textwrap.fill(words, _CAPTION)
     figure.supxlabel(lines, x=0.01, ha="left", fontsize=SMALL, color=QUIET, linespacing=1.4)
+
+
+def colour_scale(bar: Colorbar, limit: float, words: str) -> None:
+    """The ends and the middle of a colour bar from −limit to +limit."""
+    bar.set_ticks([-limit, 0, limit], labels=[f"−{limit:.2g}", "0", f"+{limit:.2g}"])
+    bar.ax.tick_params(labelsize=SMALL, length=2)
+    bar.outline.set_visible(False)
+    if words:
+        bar.set_label(words, fontsize=SMALL)
 
 
 def nothing_to_show(axis: Axes, why: str) -> None:

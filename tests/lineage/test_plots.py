@@ -94,6 +94,14 @@ def test_accuracy_bars_show_numbers_and_name_the_reference() -> None:
     assert not any("reference" in text for text in bare)
 
 
+def test_what_was_not_measured_is_said_to_be() -> None:
+    nan = float("nan")
+    accuracies = plots.accuracy_bars([SplitAccuracy("retain", nan, 0.9, None, (nan, nan))])
+    assert {"not measured", "90.0%"} <= said(accuracies)
+    scores = said(plots.score_distributions(pair(0, auc=nan), pair(0, auc=None)))
+    assert {"Champion, before: membership AUC not measured", "Candidate, after"} <= scores
+
+
 def test_the_reference_of_an_accuracy_has_its_error_drawn() -> None:
     from matplotlib.collections import LineCollection
 

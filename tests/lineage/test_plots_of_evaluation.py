@@ -64,7 +64,7 @@ def test_vectors_are_strips_in_units_of_each_feature_with_untouched_ones_counted
     np.testing.assert_allclose(images(figure)[2].get_array(), residual[:2] / spread)
     texts = said(figure)
     assert {"age", "income", "sex"} <= texts
-    assert "In standard deviations of each feature. 1 of 3 features untouched." in texts
+    assert "In standard deviations of each feature over 6 rows. 1 of 3 features untouched." in texts
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 6), (2, 2, 2, 2)], ids=["flat picture", "four axes"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from expunge.lineage.style import (
     CANDIDATE,
     CHAMPION,
     DASHES,
+    QUIET,
     REFERENCE,
     Look,
     caption,
@@ -27,6 +29,8 @@ _WIDTH = 0.27
 @dataclass(frozen=True)
 class SplitAccuracy:
     """Accuracy of champion and candidate on one split, 0 … 1, with intervals where known.
+
+    NaN is an accuracy that was not measured.
 
     `reference` is what an exact retrain has, or is estimated to have.
     """
@@ -68,6 +72,10 @@ def _bars(axis: Axes, place: float, split: SplitAccuracy) -> None:
         (left, split.champion, split.champion_interval, CHAMPION),
         (left + _WIDTH, split.candidate, split.candidate_interval, CANDIDATE),
     ):
+        if math.isnan(value):
+            look: Look = {"rotation": 90, "ha": "center", "va": "bottom", "color": QUIET}
+            axis.text(middle, 0.02, "not measured", fontsize=10, **look)
+            continue
         low, high = interval or (value, value)
         axis.bar(middle, value, _WIDTH * 0.94, color=colour)
         axis.vlines(middle, low, high, colors=REFERENCE, linewidth=1.4)

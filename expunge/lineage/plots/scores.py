@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ class MarginPair:
     """Margins s (log odds of the true class) of one model on forgotten and held-out rows.
 
     `auc`: chance that a forgotten row scores above a held-out one; `hard_auc` the same on the rows
-    that reference models find hard. Shown where given.
+    that reference models find hard. Shown where given; NaN is "not measured".
     """
 
     forget: NDArray[np.float64]
@@ -53,7 +54,11 @@ def score_distributions(before: MarginPair, after: MarginPair) -> Figure:
 
 def _aucs(pair: MarginPair) -> str:
     known = (("membership AUC", pair.auc), ("on hard rows", pair.hard_auc))
-    said = [f"{name} {value:.2f}" for name, value in known if value is not None]
+    said = [
+        f"{name} {'not measured' if math.isnan(value) else f'{value:.2f}'}"
+        for name, value in known
+        if value is not None
+    ]
     return f": {', '.join(said)}" if said else ""
 
 
