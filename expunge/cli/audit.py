@@ -9,12 +9,15 @@ import typer
 from rich.table import Table
 
 from expunge.cli.command import command
-from expunge.cli.output import plural, print_json, print_parts, state, table
+from expunge.cli.output import plural, print_json, print_parts, state
 from expunge.cli.session import Session
 
 if TYPE_CHECKING:
     from expunge.line import AuditReport
     from expunge.requests import MockKind, Qualification
+
+
+MILLION = 1_000_000
 
 
 class Requests(StrEnum):
@@ -73,7 +76,7 @@ def _print(session: Session, report: AuditReport) -> None:
     out = session.out
     out.print(
         f"{report.model} version {report.version}: {plural(report.draws, 'mock request')} of each "
-        f"kind, at least {report.rows:,} rows each; mean ± spread.",
+        f"kind, at least {report.rows:,} rows each; mean ± spread over them.",
         soft_wrap=True,
     )
     out.print()
@@ -91,8 +94,20 @@ def _kinds(report: AuditReport) -> list[MockKind]:
 
 
 def _kind(report: AuditReport, kind: MockKind) -> Table:
-    numbers = ["record", "FR_v", "AUC", "hard-row", "GEN", "passes", "s"]
-    rows = table("record", "strategy", "gate", *numbers[1:], title=kind, right=numbers)
+    """Narrower than other tables, so that names stay whole in 80 columns."""
+    rows = Table(
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+        title=kind,
+        title_justify="left",
+        title_style="bold",
+        header_style="cyan",
+    )
+    for column in ("#", "strategy", "gate"):
+        rows.add_column(column, no_wrap=True)
+    for column in ("FR_v", "hard-row", "GEN", "passes"):
+        rows.add_column(column, justify="right", no_wrap=True)
     for record in report.records:
         if record.request == kind:
             rows.add_row(str(record.id), record.strategy, state(record.outcome), *_numbers(record))
@@ -101,24 +116,19 @@ def _kind(report: AuditReport, kind: MockKind) -> Table:
 
 def _numbers(record: Qualification) -> tuple[str, ...]:
     found: dict[str, dict[str, Any]] = record.metrics["metrics"]
+    cost = found["cost"]["mean"] if "cost" in found else None
     return (
-        _spread(found.get("forgetting_rate_v"), 2),
-        _spread(found.get("auc"), 2),
-        _spread(found.get("hard_row_auc"), 2),
-        _spread(found.get("generalisation"), 2, signed=True),
-        _mean(found.get("cost"), 0),
-        _mean(found.get("wall_seconds"), 1),
+        _spread(found.get("forgetting_rate_v")),
+        _spread(found.get("hard_row_auc")),
+        _spread(found.get("generalisation"), sign="+"),
+        "-" if cost is None else f"{cost / MILLION:,.1f}M" if cost >= MILLION else f"{cost:,.0f}",
     )
 
 
-def _mean(metric: dict[str, Any] | None, digits: int, *, signed: bool = False) -> str:
+def _spread(metric: dict[str, Any] | None, sign: str = "") -> str:
+    """Mean ± standard deviation over the draws, `-` where there is none."""
     if metric is None or metric["mean"] is None:
         return "-"
-    return f"{metric['mean']:{'+' if signed else ''},.{digits}f}"
-
-
-def _spread(metric: dict[str, Any] | None, digits: int, *, signed: bool = False) -> str:
-    text = _mean(metric, digits, signed=signed)
-    if metric is None or metric["sd"] is None:
-        return text
-    return f"{text}±{metric['sd']:.{digits}f}".replace("0.", ".")
+    text = f"{metric['mean']:{sign}.2f}"
+    spread = "" if metric["sd"] is None else f"±{metric['sd']:.2f}"
+    return (text + spread).replace("0.", ".")

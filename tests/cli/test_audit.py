@@ -57,7 +57,7 @@ def test_audit_shows_a_table_for_each_kind_in_80_columns(governed: Expunge) -> N
     assert shown.exit_code == 0, shown.output
     for kind in ("subjects", "rows", "class"):
         assert f"\n{kind}" in shown.stdout
-    tables = [line for line in shown.stdout.splitlines() if "random_k  " in line]
+    tables = [line for line in shown.stdout.splitlines() if "  random_k  " in line]
     assert len(tables) == 3
     assert max(map(len, tables)) <= 80
 
