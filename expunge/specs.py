@@ -39,11 +39,15 @@ class _Spec(BaseModel):
 
 
 class Features(_Spec):
-    """What the model reads: numeric `columns`, or one `column` of fixed-size tensors."""
+    """What the model reads: numeric `columns`, or one `column` of fixed-size tensors.
+
+    `categorical` columns hold codes, which SPD-GAN leaves as they are.
+    """
 
     columns: tuple[Column, ...] | None = None
     column: Column | None = None
     shape: tuple[Annotated[int, Field(gt=0)], ...] | None = None
+    categorical: tuple[Column, ...] = ()
 
     @model_validator(mode="after")
     def _one_form(self) -> Features:
@@ -55,6 +59,8 @@ class Features(_Spec):
             raise ValueError("`columns` names at least one column and takes no `shape`")
         if self.columns is not None and len(set(self.columns)) != len(self.columns):
             raise ValueError("`columns` names a column twice")
+        if unknown := set(self.categorical) - set(self.columns or ()):
+            raise ValueError(f"`categorical` names {sorted(unknown)}, which `columns` does not")
         return self
 
     @property
@@ -66,6 +72,11 @@ class Features(_Spec):
     def names(self) -> tuple[str, ...]:
         """The feature columns of the stored table."""
         return self.columns if self.columns else (self.column or "",)
+
+    @property
+    def categorical_positions(self) -> tuple[int, ...]:
+        """Places of the categorical columns in an input."""
+        return tuple((self.columns or ()).index(name) for name in self.categorical)
 
     @property
     def width(self) -> int:

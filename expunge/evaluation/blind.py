@@ -4,8 +4,8 @@ Membership metrics compare forgotten rows with held-out rows and lay every diffe
 That holds only if the two are alike to begin with. So a classifier that sees the inputs alone is
 set on them, class-matched and cross-fitted by subject; where it succeeds, a membership AUC measures
 the people, not the memory (the blind baseline of Das et al. 2024, "Blind baselines beat membership
-inference attacks"). The rule: `distribution_differs` if its AUC is above 0.55 and the lower end of
-its 95 % interval above 0.5. Membership metrics are then invalid, and the report says so.
+inference attacks"). The rule: `distribution_differs` if its AUC is above 0.55 and more than 2.75 of
+its standard errors above 0.5. Membership metrics are then invalid, and the report says so.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from expunge.evaluation.scores import Codes, Floats, Scores
 from expunge.evaluation.uncertainty import dense_codes
 
 DIFFERS_ABOVE = 0.55
+# The bootstrap leaves out what fitting the folds adds, 20–40 % of its error: 95 % with that.
+CERTAIN = 2.75
 ROWS = 2_000
 WIDTH = 256
 FOLDS = 5
@@ -59,7 +61,7 @@ class Blind:
             "metric": self.metric.to_json(),
             "distribution_differs": self.distribution_differs,
             "words": self.words,
-            "rule": f"AUC > {DIFFERS_ABOVE} and its 95 % interval above 0.5",
+            "rule": f"AUC > {DIFFERS_ABOVE}, and more than {CERTAIN} standard errors above 0.5",
         }
 
 
@@ -86,7 +88,7 @@ def blind_classifier(
         return Blind(undefined("blind_auc", lack, len(f.labels)), False)
     votes = _cross_fitted(f, h, min(folds, people), seed)
     metric = area("blind_auc", (f.scores(votes[0]), h.scores(votes[1])), seed=seed, resamples=500)
-    differs = metric.value > DIFFERS_ABOVE and metric.low > 0.5
+    differs = metric.value > DIFFERS_ABOVE and metric.value - CERTAIN * metric.se > 0.5
     return Blind(metric, bool(differs))
 
 

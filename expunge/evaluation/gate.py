@@ -6,9 +6,10 @@ decide. Over-forgetting is the same on the other side. Bounds hold at 1 − α/r
 tries several strategies gets no more chances to pass by luck than one that tries one. A candidate
 passes only if every criterion does; inconclusive never promotes (method.md, section 3).
 
-An exact retrain has nothing to forget and is judged on utility only. Nothing better can be had,
-and refusing it leaves erased people in service, so here the burden of proof is turned round: it
-fails only if it is shown to be worse than the champion by more than δ.
+A retrain has nothing to forget and is judged on utility only. When it is the last rung nothing
+better can be had, and refusing it leaves erased people in service: there the burden of proof is
+turned round, and it fails only if it is shown to be worse than the champion by more than δ. A fast
+retrain on an earlier rung has to show that it is not.
 """
 
 from __future__ import annotations
@@ -57,12 +58,13 @@ def judge(evaluation: Evaluation, gate: GateSpec, *, rung: int, rungs: int, exac
         )
     alpha = gate.alpha / rungs
     if exact:
-        criteria: tuple[Criterion, ...] = (_held_out(evaluation, gate, alpha, exact=True),)
+        last = rung == rungs
+        criteria: tuple[Criterion, ...] = (_held_out(evaluation, gate, alpha, last=last),)
     else:
         criteria = (
             _membership(evaluation, gate, alpha, FORGETTING),
             _membership(evaluation, gate, alpha, OVER_FORGETTING),
-            _held_out(evaluation, gate, alpha, exact=False),
+            _held_out(evaluation, gate, alpha, last=False),
             _each_person(evaluation, gate, alpha),
         )
     return Verdict(_overall(criteria), criteria, rung, rungs, exact, alpha)
@@ -131,7 +133,7 @@ def _membership(evaluation: Evaluation, gate: GateSpec, alpha: float, side: _Sid
     return _criterion(side.name, metric, margin, (low, high), outcome=outcome, words=words)
 
 
-def _held_out(evaluation: Evaluation, gate: GateSpec, alpha: float, *, exact: bool) -> Criterion:
+def _held_out(evaluation: Evaluation, gate: GateSpec, alpha: float, *, last: bool) -> Criterion:
     metric, margin = evaluation.metric("generalisation"), gate.held_out
     if metric.undefined:
         words = f"Held-out accuracy cannot be told: {metric.undefined}."
@@ -139,10 +141,10 @@ def _held_out(evaluation: Evaluation, gate: GateSpec, alpha: float, *, exact: bo
     # A handful of rows without a discordant one has SE 0 and proves nothing: one row's worth more.
     low, high = bounds(metric, alpha, floor=1 / metric.n)
     outcome = _outcome(-high, -low, margin)
-    if exact and outcome == "inconclusive":
+    if last and outcome == "inconclusive":
         outcome = "pass"
     end = {
-        "pass": "so it is not shown to be worse" if exact else "so it is as good as the champion",
+        "pass": "so it is not shown to be worse" if last else "so it is as good as the champion",
         "fail": "so it is damaged",
         "inconclusive": f"so {metric.n} held-out rows do not decide; a wider margin or more "
         "held-out people would",

@@ -7,8 +7,8 @@ A number that cannot be had is NaN in Python and `null` in JSON, and says why in
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from expunge.errors import TerminalError
@@ -98,6 +98,23 @@ class Evaluation:
     request: RequestKind
     seed: int
     resamples: int
+    notes: tuple[str, ...] = ()
+
+    def extended(self, metrics: Iterable[Metric], notes: Iterable[str] = ()) -> Evaluation:
+        """The same with further metrics and remarks."""
+        return replace(self, metrics=(*self.metrics, *metrics), notes=(*self.notes, *notes))
+
+    def without_membership(self, why: str) -> Evaluation:
+        """The same where forgotten and held-out rows cannot be compared: membership is undefined.
+
+        The numbers stay, for whoever wants to see them; the gate judges none of them.
+        """
+        metrics = tuple(
+            replace(each, undefined=each.undefined or why) if "auc" in each.name else each
+            for each in self.metrics
+        )
+        worst = replace(self.worst_subject, undefined=self.worst_subject.undefined or why)
+        return replace(self, metrics=metrics, worst_subject=worst, notes=(*self.notes, why))
 
     def metric(self, name: str) -> Metric:
         """The metric called `name`.
@@ -119,6 +136,7 @@ class Evaluation:
             "request": self.request,
             "seed": self.seed,
             "resamples": self.resamples,
+            "notes": list(self.notes),
         }
 
     @classmethod
@@ -128,6 +146,7 @@ class Evaluation:
         try:
             fields["metrics"] = tuple(Metric.from_json(each) for each in fields["metrics"])
             fields["worst_subject"] = WorstSubject.from_json(fields["worst_subject"])
+            fields["notes"] = tuple(fields.get("notes", ()))
         except (KeyError, TypeError) as error:
             raise unreadable(cls.__name__) from error
         return read_fields(cls, fields, ())

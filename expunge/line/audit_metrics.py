@@ -59,7 +59,7 @@ def measured(ground: Ground, made: Made, *, rung: int) -> Draw:
         return Draw({}, "fail", made.diverged or "")
     ladder, gate = ground.bench.spec.ladder, ground.bench.spec.gate
     evaluation = evaluation_of(ground, made.tested)
-    exact = ladder[rung].strategy == "exact_retrain"
+    exact = ladder[rung].exact
     verdict: Verdict = judge(evaluation, gate, rung=rung + 1, rungs=len(ladder), exact=exact)
     metrics = {name: evaluation.metric(name) for name in KEPT}
     metrics["forgetting_rate_v"] = _estimated_rate(ground, made.tested, evaluation)

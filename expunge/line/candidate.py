@@ -8,8 +8,8 @@ from typing import Any
 from expunge.evaluation import Evaluation
 from expunge.line.attempt import Attempt
 from expunge.line.context import Line
-from expunge.line.evaluate import SCORES, load_scores
-from expunge.lineage import Candidate, DatasetInput, FactoryReference, plots
+from expunge.line.pictures import pictures
+from expunge.lineage import Candidate, DatasetInput, FactoryReference
 from expunge.networks import network
 from expunge.specs import ModelSpec
 from expunge.worker import WEIGHTS
@@ -33,7 +33,7 @@ def candidate_of(line: Line, attempt: Attempt, effect_key: str) -> Candidate:
     return Candidate(
         effect_key=effect_key,
         model=attempt.model,
-        kind="retrained" if rung.strategy == "exact_retrain" else "unlearned",
+        kind="retrained" if rung.exact else "unlearned",
         module=module,
         weights=weights,
         factory=factory_reference(line.workspace, spec),
@@ -45,11 +45,12 @@ def candidate_of(line: Line, attempt: Attempt, effect_key: str) -> Candidate:
         parent=attempt.base,
         batch_id=attempt.batch_id,
         tags={"expunge.gate": judged["outcome"]},
-        figures=_figures(line, attempt, evaluation, unlearned),
+        figures=pictures(line, attempt, evaluation, unlearned),
         artifacts={
             "edit.json": unlearned["edit"],
             "gate.json": dict(judged),
             "validation.json": dict(line.found(attempt.batch_id, "validate")),
+            "request.json": dict(_request(line, attempt)),
         },
     )
 
@@ -67,6 +68,11 @@ def _datasets(line: Line, attempt: Attempt, unlearned: Any) -> tuple[DatasetInpu
         ),
         *(DatasetInput(v.dataset, v.md5, v.commit, v.ordinal, {"forget": forget}) for v in before),
     )
+
+
+def _request(line: Line, attempt: Attempt) -> Any:
+    """What was found of the forgotten rows themselves."""
+    return line.found(attempt.batch_id, "evaluate", f"{attempt.model}/{attempt.base}/request")
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -91,47 +97,6 @@ def _numbers(evaluation: Evaluation, unlearned: Any) -> dict[str, float]:
             if value is not None and math.isfinite(value):
                 numbers[metric.name + suffix] = float(value)
     return numbers
-
-
-def _figures(
-    line: Line, attempt: Attempt, evaluation: Evaluation, unlearned: Any
-) -> dict[str, Any]:
-    path = attempt.folder(line) / SCORES
-    before, after = (
-        plots.MarginPair(
-            load_scores(path, "forget", model).margin,
-            load_scores(path, "held_out", model).margin,
-            evaluation.metric(name).value,
-        )
-        for model, name in (("champion", "auc_before"), ("candidate", "auc"))
-    )
-    from expunge.unlearning import Edit
-
-    edit = Edit.from_json(unlearned["edit"])
-    return {
-        "scores.png": plots.score_distributions(before, after),
-        "accuracy.png": _accuracy_bars(evaluation),
-        "sparsity.png": plots.sparsity_by_layer(edit.per_tensor),
-    }
-
-
-def _accuracy_bars(evaluation: Evaluation) -> Any:
-    splits = []
-    for split in ("forget", "retain", "held_out"):
-        before = evaluation.metric(f"{split}_accuracy_before")
-        after = evaluation.metric(f"{split}_accuracy")
-        splits.append(
-            plots.SplitAccuracy(
-                split.replace("_", "-"),
-                before.value,
-                after.value,
-                after.reference,
-                (before.low, before.high),
-                (after.low, after.high),
-            )
-        )
-    kind = evaluation.metric("forget_accuracy").reference_kind or "none"
-    return plots.accuracy_bars(splits, reference=kind.replace("_", " "))
 
 
 def factory_reference(workspace: Workspace, spec: ModelSpec) -> FactoryReference:

@@ -6,14 +6,16 @@ later tests need no erased row again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from expunge.dataset import ArrowRows, Where, forget_rows
 from expunge.evaluation import (
+    Evaluation,
     EvaluationInput,
     Scores,
     SplitScores,
@@ -24,7 +26,9 @@ from expunge.evaluation import (
 from expunge.evaluation import evaluate as measure
 from expunge.line.attempt import Attempt, base_of, forgotten_batches, seed_of
 from expunge.line.context import Line
+from expunge.line.generator import generator
 from expunge.line.references import references
+from expunge.line.request import request_facts
 from expunge.line.unlearn import base_weights
 from expunge.networks import device_of, network
 from expunge.requests import Fence
@@ -33,9 +37,10 @@ from expunge.worker import WEIGHTS
 if TYPE_CHECKING:
     import torch
 
+    from expunge.evaluation.spdgan import Degree, ExampleGrid, Fitted
     from expunge.specs import ModelSpec
 
-SCORES = "scores.npz"
+SCORES, GRID = "scores.npz", "grid.npz"
 
 
 @dataclass(frozen=True)
@@ -45,43 +50,88 @@ class Splits:
     forget: ArrowRows
     retain: ArrowRows
     held_out: ArrowRows
+    seed: int
 
 
 def evaluate(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
     """Measure the attempt's candidate against the champion."""
+    if line.ledger.outcome(batch_id, "evaluate", attempt.part) is not None:
+        return
+    unlearned = line.found(batch_id, "unlearn", attempt.part)
+    facts: Mapping[str, Any] = {}
+    rows = None
+    if not unlearned["diverged"]:
+        rows = _rows(line, attempt)
+        facts = request_facts(line, fence, attempt, rows)
     with line.station(batch_id, "evaluate", fence, attempt.part) as outcome:
         if outcome is None:
             return
-        unlearned = line.found(batch_id, "unlearn", attempt.part)
-        if unlearned["diverged"]:
+        if rows is None:
             outcome |= {"evaluation": None, "diverged": unlearned["diverged"]}
             return
         line.progress("evaluate", f"{attempt.model}: {unlearned['strategy']}")
-        inputs = _inputs(line, fence, attempt, exact=unlearned["strategy"] == "exact_retrain")
-        evaluation = measure(inputs, seed=seed_of(batch_id))
-        save_scores(attempt.folder(line) / SCORES, inputs)
+        evaluation = _measured(line, fence, attempt, rows)
+        if facts["blind"]["distribution_differs"]:
+            evaluation = evaluation.without_membership(facts["blind"]["words"].rstrip("."))
         outcome |= {"evaluation": evaluation.to_json()}
 
 
-def _inputs(line: Line, fence: Fence, attempt: Attempt, *, exact: bool) -> EvaluationInput:
-    spec, rows = attempt.spec(line), _rows(line, attempt)
-    device, peers = device_of(spec), references(line, fence, spec)
+def _measured(line: Line, fence: Fence, attempt: Attempt, rows: Splits) -> Evaluation:
+    """All metrics of the candidate; scores and pictures of perturbed rows are kept beside it."""
+    spec = attempt.spec(line)
+    exact = attempt.strategy(line) == "exact_retrain"
+    peers = references(line, fence, spec)
     champion = _load(line, spec, base_weights(line, attempt))
     candidate = _load(line, spec, attempt.folder(line) / WEIGHTS)
+    inputs = _inputs(spec, rows, (champion, candidate), peers, exact=exact)
+    save_scores(attempt.folder(line) / SCORES, inputs)
+    evaluation = measure(inputs, seed=seed_of(attempt.batch_id))
+    fitted = generator(line, fence, spec, peers)
+    save_grid(attempt.folder(line) / GRID, fitted, rows.held_out, seed=rows.seed)
+    degree = _degree(fitted, rows, (champion, candidate), exact=exact, device=device_of(spec))
+    return evaluation.extended((*degree.metrics, *degree.accuracies), degree.notes)
+
+
+def _inputs(
+    spec: ModelSpec,
+    rows: Splits,
+    models: tuple[torch.nn.Module, torch.nn.Module],
+    peers: list[torch.nn.Module],
+    *,
+    exact: bool,
+) -> EvaluationInput:
+    device = device_of(spec)
 
     def scored(split: ArrowRows, *, hard: bool) -> SplitScores:
-        after = score(candidate, split, device=device)
+        before, after = (score(model, split, device=device) for model in models)
         return SplitScores(
-            champion=score(champion, split, device=device),
+            champion=before,
             candidate=after,
             retrain=after if exact else None,
             reference_margin=reference_margin(peers, split, device=device) if hard else None,
         )
 
+    retain = rows.retain.select(sample_rows(len(rows.retain), seed=rows.seed))
     return EvaluationInput(
         forget=scored(rows.forget, hard=True),
-        retain=scored(rows.retain, hard=False),
+        retain=scored(retain, hard=False),
         held_out=scored(rows.held_out, hard=True),
+    )
+
+
+def _degree(
+    fitted: Fitted,
+    rows: Splits,
+    models: tuple[torch.nn.Module, torch.nn.Module],
+    *,
+    exact: bool,
+    device: str,
+) -> Degree:
+    from expunge.evaluation.spdgan import Models, unlearning_degree
+
+    known = Models(*models, models[1] if exact else None)
+    return unlearning_degree(
+        fitted, known, rows.forget, rows.held_out, seed=rows.seed, device=device
     )
 
 
@@ -98,11 +148,11 @@ def _rows(line: Line, attempt: Attempt) -> Splits:
     base = base_of(line, attempt.model, attempt.base)
     seen = Where(max_ingest=base.ingest_seen)
     sealed = {batch: line.sealed(batch) for batch in forgotten_batches(line, base)}
-    retain = line.rows(dataset, "T")
     return Splits(
         forget=forget_rows(dataset, line.workspace.keys, sealed, where=seen),
-        retain=retain.select(sample_rows(len(retain), seed=seed_of(attempt.batch_id))),
+        retain=line.rows(dataset, "T"),
         held_out=line.rows(dataset, "E"),
+        seed=seed_of(attempt.batch_id),
     )
 
 
@@ -117,6 +167,22 @@ def save_scores(path: Path, inputs: EvaluationInput) -> None:
         for field in fields(Scores)
     }
     np.savez_compressed(path, **arrays)
+
+
+def save_grid(path: Path, fitted: Fitted, held_out: ArrowRows, *, seed: int) -> None:
+    """Write a few held-out rows, perturbed, to one npz file: pictures for people to look at."""
+    from expunge.evaluation.spdgan import example_grid
+
+    if fitted.resolvable:
+        np.savez_compressed(path, **vars(example_grid(fitted, held_out, seed=seed)))
+
+
+def load_grid(path: Path) -> ExampleGrid:
+    """The pictures that `save_grid` wrote."""
+    from expunge.evaluation.spdgan import ExampleGrid
+
+    with np.load(path, allow_pickle=False) as arrays:
+        return ExampleGrid(**{name: arrays[name] for name in arrays.files})
 
 
 def load_scores(path: Path, split: str, model: str) -> Scores:

@@ -43,7 +43,7 @@ def _judged(line: Line, attempt: Attempt, measured: Any) -> dict[str, Any]:
         spec.gate,
         rung=attempt.rung + 1,
         rungs=len(spec.ladder),
-        exact=attempt.strategy(line) == "exact_retrain",
+        exact=attempt.exact(line),
     )
     return {**verdict.to_json(), "why": verdict.words, **_qualified(line, attempt, verdict)}
 

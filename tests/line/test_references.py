@@ -11,9 +11,13 @@ from tests.line.small import file, people_in, run
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-def references(line: Line) -> Derived:
-    (made,) = line.ledger.derived_of("small")
+def derived(line: Line, kind: str) -> Derived:
+    (made,) = (each for each in line.ledger.derived_of("small") if each.kind == kind)
     return made
+
+
+def references(line: Line) -> Derived:
+    return derived(line, "references")
 
 
 def test_reference_models_are_rebuilt_only_when_someone_they_learned_from_is_erased(
@@ -36,6 +40,23 @@ def test_reference_models_are_rebuilt_only_when_someone_they_learned_from_is_era
     rebuilt = references(line)
     assert (rebuilt.key, rebuilt.dataset_ordinal, rebuilt.state) == (made.key, 5, "valid")
     assert rebuilt.digest != made.digest
+
+
+def test_the_generator_is_fitted_once_and_again_after_an_erasure_in_a_role_it_was_made_from(
+    line: Line,
+) -> None:
+    first, second = people_in(line, "T", 2)
+    file(line, first)
+    run(line)
+    made = derived(line, "generator")
+    assert (made.roles, made.dataset_ordinal, made.state) == ("RFV", 2, "valid")
+    file(line, second, first=10)
+    run(line)
+    assert derived(line, "generator") == made
+    file(line, *people_in(line, "F", 1), first=20)
+    run(line)
+    assert derived(line, "generator").state == "invalid"
+    assert references(line).state == "valid"
 
 
 def test_scratch_copies_of_older_versions_do_not_outlive_an_erasure(line: Line) -> None:

@@ -6,6 +6,7 @@ needs torch at import; `expunge.evaluation` does not import it.
 """
 
 from expunge.evaluation.spdgan.degree import Degree, Models, unlearning_degree
+from expunge.evaluation.spdgan.drift import drift
 from expunge.evaluation.spdgan.examples import ExampleGrid, example_grid
 from expunge.evaluation.spdgan.fit import fit_spdgan
 from expunge.evaluation.spdgan.fitted import Calibration, CurvePoint, Fitted
@@ -25,6 +26,7 @@ __all__ = [
     "Step",
     "StoreError",
     "Visibility",
+    "drift",
     "example_grid",
     "fit_spdgan",
     "load",

@@ -1,0 +1,97 @@
+"""What people look at first of a candidate: figures drawn from the scores that evaluate kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from expunge.evaluation import Evaluation, Metric
+from expunge.line.attempt import Attempt, seed_of
+from expunge.line.context import Line
+from expunge.line.evaluate import GRID, SCORES, load_grid, load_scores
+from expunge.lineage import plots
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+    from expunge.evaluation.membership import TwoSides
+
+
+def pictures(
+    line: Line, attempt: Attempt, evaluation: Evaluation, unlearned: Any
+) -> dict[str, Figure]:
+    """Figures by file name."""
+    from expunge.unlearning import Edit
+
+    folder = attempt.folder(line)
+    champion, candidate = (_sides(folder / SCORES, model) for model in ("champion", "candidate"))
+    edit = Edit.from_json(unlearned["edit"])
+    drawn = {
+        "scores.png": plots.score_distributions(
+            _margins(champion, evaluation.metric("auc_before")),
+            _margins(candidate, evaluation.metric("auc")),
+        ),
+        "accuracy.png": _accuracy_bars(evaluation),
+        "sparsity.png": plots.sparsity_by_layer(edit.per_tensor),
+        "degree.png": _degree(evaluation),
+    }
+    if roc := _roc(evaluation, champion, candidate, seed_of(attempt.batch_id)):
+        drawn["roc.png"] = roc
+    if (folder / GRID).exists():
+        drawn["perturbed.png"] = plots.perturbation_grid(load_grid(folder / GRID))
+    return drawn
+
+
+def _sides(path: Path, model: str) -> TwoSides:
+    return load_scores(path, "forget", model), load_scores(path, "held_out", model)
+
+
+def _margins(sides: TwoSides, auc: Metric) -> plots.MarginPair:
+    return plots.MarginPair(sides[0].margin, sides[1].margin, auc.value)
+
+
+def _roc(
+    evaluation: Evaluation, champion: TwoSides, candidate: TwoSides, seed: int
+) -> Figure | None:
+    """The attack by margin on all comparable rows; None where there are none."""
+    from expunge.evaluation.membership import comparable
+    from expunge.evaluation.roc import roc_curve
+
+    rows = comparable(*champion)
+    if rows.empty:
+        return None
+    before, after = (
+        plots.Attack(roc_curve(rows, sides, seed=seed), evaluation.metric(name))
+        for sides, name in ((champion, "auc_before"), (candidate, "auc"))
+    )
+    return plots.attack_roc(before, after, held_out_rows=len(rows.held_out))
+
+
+def _degree(evaluation: Evaluation) -> Figure:
+    return plots.unlearning_degree(
+        evaluation.metric("ud"),
+        unseen=evaluation.metric("ud_control"),
+        sign_noise=evaluation.metric("ud_sign_noise"),
+        calibrated=evaluation.metric("ud_calibrated"),
+        normalised=evaluation.metric("nud"),
+    )
+
+
+def _accuracy_bars(evaluation: Evaluation) -> Figure:
+    splits = []
+    for split in ("forget", "retain", "held_out"):
+        before = evaluation.metric(f"{split}_accuracy_before")
+        after = evaluation.metric(f"{split}_accuracy")
+        splits.append(
+            plots.SplitAccuracy(
+                split.replace("_", "-"),
+                before.value,
+                after.value,
+                after.reference,
+                (before.low, before.high),
+                (after.low, after.high),
+            )
+        )
+    kind = evaluation.metric("forget_accuracy").reference_kind or "none"
+    return plots.accuracy_bars(splits, reference=kind.replace("_", " "))

@@ -1,0 +1,38 @@
+"""The request itself: what is measured of the forgotten rows before any candidate.
+
+Once per batch and base version: whether the inputs alone tell them from held-out rows (then no
+membership metric judges anything), and whether others hold near copies of them (then forgetting
+them cannot show).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from expunge.line.attempt import Attempt, seed_of
+from expunge.line.context import Line
+from expunge.requests import Fence
+
+if TYPE_CHECKING:
+    from expunge.line.evaluate import Splits
+
+
+def request_facts(line: Line, fence: Fence, attempt: Attempt, rows: Splits) -> Mapping[str, Any]:
+    """`blind` and `duplicates` of the attempt's forget rows, measured at most once."""
+    part = f"{attempt.model}/{attempt.base}/request"
+    with line.station(attempt.batch_id, "evaluate", fence, part) as outcome:
+        if outcome is not None:
+            line.progress("evaluate", f"{attempt.model}: are the forgotten rows like others?")
+            outcome.update(_facts(rows, seed_of(attempt.batch_id)))
+    return line.found(attempt.batch_id, "evaluate", part)
+
+
+def _facts(rows: Splits, seed: int) -> dict[str, Any]:
+    from expunge.evaluation.blind import blind_classifier
+    from expunge.evaluation.duplicates import near_duplicates
+
+    return {
+        "blind": blind_classifier(rows.forget, rows.held_out, seed=seed).to_json(),
+        "duplicates": near_duplicates(rows.forget, rows.retain, rows.held_out, seed=seed).to_json(),
+    }
