@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format lock clean distclean
+.PHONY: help setup demo test bench check lint format lock clean distclean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p; s/^\([a-z]*\):  *## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ demo: setup      ## Run the main job on a small real dataset, in demo/
 
 test: setup      ## Run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+bench: setup     ## Compare all strategies; writes docs/benchmarks.md (EXPUNGE_DATA: more datasets)
+	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/dvc repro
 
 check: setup     ## Lint, format, types, direction of imports
 	$(BIN)/ruff check .

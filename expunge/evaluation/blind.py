@@ -27,6 +27,7 @@ from expunge.evaluation.uncertainty import dense_codes
 DIFFERS_ABOVE = 0.55
 # The bootstrap leaves out what fitting the folds adds, 20–40 % of its error: 95 % with that.
 CERTAIN = 2.75
+PEOPLE = 20
 ROWS = 2_000
 WIDTH = 256
 FOLDS = 5
@@ -72,7 +73,7 @@ def blind_classifier(
 
     At most `rows` a side are read, a keyed sample, and at most 256 numbers of each are kept. Two
     classifiers (logistic regression; small boosted trees) vote by rank. Undefined with fewer than
-    two people on a side: what is particular to one person cannot be cross-fitted.
+    20 people on a side: what is particular to a few people is no difference of the two sides.
     """
     sides = [
         _Side.read(each, sample_rows(len(each), seed=seed, size=rows), seed)
@@ -83,8 +84,8 @@ def blind_classifier(
         return Blind(undefined("blind_auc", "no forget and held-out rows of one class"), False)
     f, h = sides[0].take(given.forget), sides[1].take(given.held_out)
     people = min(dense_codes(side.subjects)[1] for side in (f, h))
-    if people < 2:
-        lack = "one person on a side: nothing to cross-fit over"
+    if people < PEOPLE:
+        lack = f"{people} people on a side, {PEOPLE} needed to tell a trait of the side from theirs"
         return Blind(undefined("blind_auc", lack, len(f.labels)), False)
     votes = _cross_fitted(f, h, min(folds, people), seed)
     metric = area("blind_auc", (f.scores(votes[0]), h.scores(votes[1])), seed=seed, resamples=500)

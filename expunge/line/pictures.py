@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from expunge.evaluation import Evaluation, Metric
+from expunge.evaluation import Evaluation
 from expunge.line.attempt import Attempt, seed_of
 from expunge.line.context import Line
 from expunge.line.evaluate import GRID, SCORES, load_grid, load_scores
@@ -29,8 +29,8 @@ def pictures(
     edit = Edit.from_json(unlearned["edit"])
     drawn = {
         "scores.png": plots.score_distributions(
-            _margins(champion, evaluation.metric("auc_before")),
-            _margins(candidate, evaluation.metric("auc")),
+            _margins(champion, evaluation, "_before"),
+            _margins(candidate, evaluation, ""),
         ),
         "accuracy.png": _accuracy_bars(evaluation),
         "sparsity.png": plots.sparsity_by_layer(edit.per_tensor),
@@ -47,8 +47,9 @@ def _sides(path: Path, model: str) -> TwoSides:
     return load_scores(path, "forget", model), load_scores(path, "held_out", model)
 
 
-def _margins(sides: TwoSides, auc: Metric) -> plots.MarginPair:
-    return plots.MarginPair(sides[0].margin, sides[1].margin, auc.value)
+def _margins(sides: TwoSides, evaluation: Evaluation, when: str) -> plots.MarginPair:
+    auc, hard = (evaluation.metric(f"{name}{when}").value for name in ("auc", "hard_row_auc"))
+    return plots.MarginPair(sides[0].margin, sides[1].margin, auc, hard)
 
 
 def _roc(

@@ -59,7 +59,7 @@ def test_what_is_particular_to_each_person_does_not_count():
 def test_one_person_and_classes_nobody_else_has_leave_it_undefined():
     held_out = crowd(30, 5, 1, first=100)
     one = blind_classifier(crowd(1, 40, 0), held_out, seed=0)
-    assert "one person" in one.metric.undefined
+    assert "20 needed" in one.metric.undefined
     assert not one.distribution_differs
     assert "cannot be told" in one.words
     odd = crowd(5, 5, 2)

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,3 +133,18 @@ def test_scores_of_other_rows_are_refused():
         SplitScores(forget, forget, reference_margin=np.zeros(3))
     with pytest.raises(EvaluationError, match="different lengths"):
         scores(np.zeros(3), labels=np.zeros(2))
+
+
+def test_losing_the_class_that_is_forgotten_is_no_damage():
+    forget, held_out = sides()
+    lost = held_out.labels == held_out.labels[0]
+    after = replace(held_out, correct=held_out.correct & ~lost)
+    erased = forget.take(forget.labels == held_out.labels[0])
+    changes = {"held_out": after, "champion_held_out": held_out}
+    gone = evaluate(inputs(erased, request="class", **changes), seed=0, resamples=10)
+    assert (gone.metric("generalisation").value, gone.metric("generalisation").n) == (
+        0.0,
+        int((~lost).sum()),
+    )
+    people = evaluate(inputs(erased, request="subjects", **changes), seed=0, resamples=10)
+    assert people.metric("generalisation").value < 0

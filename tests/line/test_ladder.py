@@ -51,8 +51,8 @@ def test_a_rung_that_passes_is_promoted_and_no_further_one_is_tried(
     respec(line, ladder=[POLISH, RETRAIN], gate=LENIENT)
     file(line, *people_in(line, "T", 20))
     (model,) = run(line).models
-    print("WHY", model.rungs[0].why)
-    assert [(rung.strategy, rung.outcome) for rung in model.rungs] == [("fine_tune", "pass")]
+    tried = [(rung.strategy, rung.outcome) for rung in model.rungs]
+    assert tried == [("fine_tune", "pass")], model.rungs[0].why
     assert (model.decision, model.strategy) == ("promoted", "fine_tune")
     made = line.ledger.champion("small-mlp")
     assert made is not None
