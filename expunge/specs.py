@@ -327,10 +327,14 @@ class BudgetSpec(_Spec):
 
 
 class ReferenceSpec(_Spec):
-    """Reference models, trained on role R; they say which rows are hard."""
+    """Reference models, trained on role R; they say which rows are hard.
+
+    `shadows` are the models that LiRA compares with, in an audit with retrains; even in number.
+    """
 
     models: Annotated[int, Field(ge=2, le=64)] = 4
     epochs: Annotated[float, Field(gt=0)] | None = None
+    shadows: Annotated[int, Field(ge=4, le=256, multiple_of=2)] = 32
 
 
 class ModelSpec(_Spec):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect import flow
+from prefect import flow, unmapped
 
 from expunge.errors import ExpungeError
 from expunge.line.bench import NoChampionError
@@ -19,10 +19,14 @@ from tasks.lines import workspace_root
 
 
 @flow(name="audit", flow_run_name="audit", persist_result=False)
-def audit(model: str | None = None, workspace: str | None = None) -> dict[str, list[int]]:
+def audit(
+    model: str | None = None, workspace: str | None = None, with_retrain: bool = False
+) -> dict[str, list[int]]:
     """Audit `model`, or every model that has a champion; the numbers of their records.
 
-    A model whose audit fails does not keep the others from theirs; the flow fails at the end.
+    `with_retrain` adds exact retrains and LiRA, whose shadow models are trained side by side on as
+    many workers as there are slots. A model whose audit fails does not keep the others from
+    theirs; the flow fails at the end.
     `workspace` is a folder; left out, it is `EXPUNGE_WORKSPACE` or the working directory.
     """
     root = workspace_root(workspace)
@@ -32,7 +36,9 @@ def audit(model: str | None = None, workspace: str | None = None) -> dict[str, l
     failed: dict[str, ExpungeError] = {}
     for name in names:
         try:
-            records[name] = task.audit(root, name)
+            if with_retrain:
+                _train_shadows(root, name)
+            records[name] = task.audit(root, name, with_retrain)
         except NoChampionError:
             if model:  # among all, one that was never trained has nothing to audit yet
                 raise
@@ -41,3 +47,9 @@ def audit(model: str | None = None, workspace: str | None = None) -> dict[str, l
     if failed:
         raise summary(failed)
     return records
+
+
+def _train_shadows(root: str, model: str) -> None:
+    """Every shadow model of `model`, a task each."""
+    count = Workspace.open(Path(root)).model(model).references.shadows
+    task.shadow.map(unmapped(root), unmapped(model), range(count)).result()

@@ -49,7 +49,12 @@ def write_source(dataset: str, path: Path) -> None:
     if dataset == "writers":
         write_writers(path, range(WRITERS))
         return
-    arrays = {"digits": _digits, "fashion": _fashion, "spoken": _spoken}[dataset]()
+    arrays = {
+        "digits": _digits,
+        "fashion": lambda: _fashion(FASHION_ROWS),
+        "fashion-all": lambda: _fashion(None),
+        "spoken": _spoken,
+    }[dataset]()
     width = int(np.prod(arrays.x.shape[1:]))
     schema = _schema(width, split=arrays.split is not None)
     with pq.ParquetWriter(path, schema) as file:
@@ -66,11 +71,11 @@ def _digits() -> Arrays:
     return Arrays(digits.images, digits.target, np.arange(count), lambda x: _float32(x / 16))
 
 
-def _fashion() -> Arrays:
+def _fashion(count: int | None) -> Arrays:
     """A seeded sample, with subjects of Zipf-like sizes: few have many rows, most a handful."""
     stored = _open("fashion_mnist.npz")
     draw = np.random.default_rng(2024)
-    rows = draw.permutation(len(stored["label"]))[:FASHION_ROWS]
+    rows = draw.permutation(len(stored["label"]))[:count]
     weights = 1 / np.arange(1, FASHION_SUBJECTS + 1) ** 0.7
     subject = draw.choice(FASHION_SUBJECTS, len(rows), p=weights / weights.sum())
     return Arrays(

@@ -36,10 +36,11 @@ class Duplicates:
     """Near duplicates of `rows` forgotten rows among `others` rows of other people.
 
     `exact` rows have the very same bytes elsewhere; `near` rows, exact ones among them, lie within
-    `threshold` of another person's row, where about `expected` would by chance; `p` is the
-    one-sided binomial probability of as many. `distances` are the 1st, 5th, 25th and 50th
-    percentile of the nearest neighbours' distances, `held_out_distances` those of people who are
-    not in the request.
+    `threshold` of another person's row, where about `expected` would by chance. They belong to
+    `near_people` of `people`. Rows of one person are near or far together, so `p` compares people:
+    Fisher's exact test, one-sided, of having a near row, against people not in the request.
+    `distances` are the 1st, 5th, 25th and 50th percentile of the nearest neighbours' distances,
+    `held_out_distances` those of people who are not in the request.
     """
 
     rows: int
@@ -47,6 +48,8 @@ class Duplicates:
     space: Literal["features", "inputs"]
     exact: int
     near: int
+    near_people: int
+    people: int
     expected: float
     p: float
     threshold: float
@@ -61,8 +64,9 @@ class Duplicates:
             return f"Near duplicates were not looked for: {self.undefined}."
         return (
             f"Of {self.rows} forgotten rows {self.exact} stand unchanged among {self.others} rows "
-            f"of other people, and {self.near} have a near copy there, where about "
-            f"{self.expected:.0f} would by chance."
+            f"of other people, and {self.near}, of {self.near_people} of {self.people} people, "
+            f"have a near copy there, where about {self.expected:.0f} would by chance (p = "
+            f"{self.p:.2g}, by people)."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -89,7 +93,7 @@ def near_duplicates(
     space: Literal["features", "inputs"] = "inputs" if model is None else "features"
     if not (len(forget) and len(others) and len(held_out)):
         nan = math.nan
-        nothing = Duplicates(len(forget), len(others), space, 0, 0, nan, nan, nan, (), ())
+        nothing = Duplicates(len(forget), len(others), space, 0, 0, 0, 0, nan, nan, nan, (), ())
         return Duplicates(**vars(nothing) | {"undefined": "a split has no rows"})
     sampled = sample_rows(len(held_out), seed=seed, size=CALIBRATION_ROWS)
     everyone = np.arange(len(forget))
@@ -101,20 +105,29 @@ def near_duplicates(
     mine, strangers = nearest[: len(forget)], nearest[len(forget) :]
     exact = _same_bytes(forget, others)
     threshold = float(np.quantile(strangers, by_chance, method="lower"))
-    near = int(np.count_nonzero(exact | (mine <= threshold)))
-    share = float(np.mean(strangers <= threshold))
+    close, chance = exact | (mine <= threshold), strangers <= threshold
+    codes = people[: len(forget)], people[len(forget) :]
+    counts = [_people(*side) for side in zip(codes, (close, chance), strict=True)]
     return Duplicates(
         rows=len(forget),
         others=len(others),
         space=space,
         exact=int(exact.sum()),
-        near=near,
-        expected=share * len(forget),
-        p=float(stats.binom.sf(near - 1, len(forget), share)),
+        near=int(close.sum()),
+        near_people=counts[0][0],
+        people=sum(counts[0]),
+        expected=float(chance.mean()) * len(forget),
+        p=float(stats.fisher_exact(counts, alternative="greater").pvalue),
         threshold=threshold,
         distances=_percentiles(mine),
         held_out_distances=_percentiles(strangers),
     )
+
+
+def _people(codes: Codes, close: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[int, int]:
+    """How many people have a row that is close, and how many have none."""
+    everyone, some = np.unique(codes), np.unique(codes[close])
+    return len(some), len(everyone) - len(some)
 
 
 def _percentiles(distances: Floats) -> tuple[float, ...]:

@@ -15,9 +15,11 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from expunge.evaluation import ShadowScores
 from expunge.line.audit_metrics import (
     Draw,
     against_retrain,
+    lira_of,
     measured,
     noise_floor,
     outcome_of,
@@ -27,6 +29,7 @@ from expunge.line.bench import Bench, Slot, open_bench
 from expunge.line.context import Line
 from expunge.line.mock import MIN_ROWS, Mock, MockError, draw_mock
 from expunge.line.qualification import settings_digest
+from expunge.line.shadows import shadow_scores
 from expunge.line.trial import Ground, Made
 from expunge.requests import MOCK_KINDS, MockKind, Qualification
 
@@ -149,6 +152,7 @@ class _Audit:
     def __init__(self, bench: Bench, with_retrain: bool, mocks: int) -> None:
         self.bench, self.with_retrain = bench, with_retrain
         self.last = len(bench.spec.ladder) - 1
+        self._shadows: list[tuple[ShadowScores, ShadowScores]] = []
         # Each rung, and NULL of each, beside two retrains and the ladder's own.
         each = self.last * 2 + 3 if with_retrain else self.last
         self.done, self.total = 0, mocks * each
@@ -157,16 +161,17 @@ class _Audit:
         """A record for each strategy; the retrains of a kind serve all of them."""
         grounds = [Ground.lay(self.bench, mock) for mock in mocks]
         retrains = [self._retrains(ground) for ground in grounds] if self.with_retrain else []
+        self._shadows = [self._shadow_scores(ground) for ground in grounds if retrains]
         for rung in range(self.last + bool(retrains)):
             draws = [
-                self._draw(ground, rung, retrains[number] if retrains else None)
+                self._draw(ground, rung, number, retrains[number] if retrains else None)
                 for number, ground in enumerate(grounds)
             ]
             yield self._record(mocks, rung, draws)
         for ground in grounds:
             shutil.rmtree(ground.folder, ignore_errors=True)
 
-    def _draw(self, ground: Ground, rung: int, retrains: _Retrains | None) -> Draw:
+    def _draw(self, ground: Ground, rung: int, number: int, retrains: _Retrains | None) -> Draw:
         made = self._make(ground, f"rung-{rung}", rung=rung)
         draw = measured(ground, made, rung=rung)
         if retrains is None:
@@ -180,7 +185,16 @@ class _Audit:
         else:
             null = self._make(ground, f"null-{rung}", rung=rung, base=first.weights)
             more = against_retrain(ground, made, first.tested, null)
+        more |= lira_of(ground, made, first.tested, self._shadows[number])
         return replace(draw, metrics={**draw.metrics, **more})
+
+    def _shadow_scores(self, ground: Ground) -> tuple[ShadowScores, ShadowScores]:
+        """Scores of the shadow models on forgotten and held-out rows; shared by all mocks."""
+        with self.bench.slot():
+            forget, held_out = shadow_scores(
+                self.bench.line, self.bench.spec.name, ground.forget, self.bench.held_out
+            )
+        return forget, held_out
 
     def _retrains(self, ground: Ground) -> _Retrains:
         return _Retrains(

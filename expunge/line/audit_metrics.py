@@ -17,10 +17,12 @@ from expunge.evaluation import (
     Evaluation,
     EvaluationInput,
     Metric,
+    ShadowScores,
     SplitScores,
     Verdict,
     evaluate,
     judge,
+    offline_lira,
 )
 from expunge.evaluation.rates import (
     accuracy,
@@ -119,6 +121,19 @@ def against_retrain(
         found[f"null_{name}"] = replace(control.metric(name), name=f"null_{name}")
         found[f"leak_{name}"] = _difference(f"leak_{name}", own.metric(name), control.metric(name))
     return found
+
+
+def lira_of(
+    ground: Ground, made: Made, retrain: Tested, shadows: tuple[ShadowScores, ShadowScores]
+) -> dict[str, Metric]:
+    """Offline LiRA of a trial, beside the exact retrain's."""
+    if made.tested is None:
+        return {}
+    sides = [(each.forget, each.held_out) for each in (made.tested, retrain)]
+    found = offline_lira(
+        sides[0], shadows, retrain=sides[1], request=ground.mock.kind, seed=ground.seed
+    )
+    return {metric.name: metric for metric in found}
 
 
 def noise_floor(ground: Ground, first: Tested, second: Tested) -> dict[str, Metric]:

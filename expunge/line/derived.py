@@ -32,10 +32,8 @@ def derived(
 
     `afresh` makes it again though it is. The folder appears whole or not at all.
     """
-    folder = line.workspace.state("derived") / key.replace(":", "-")
-    known = line.ledger.derived(key)
-    valid = known is not None and known.state == "valid" and folder.is_dir()
-    if valid and not afresh:
+    folder = _folder(line, key)
+    if is_valid(line, key) and not afresh:
         return folder
     aside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
@@ -58,9 +56,19 @@ def derived(
     return folder
 
 
+def is_valid(line: Line, key: str) -> bool:
+    """Whether the artifact `key` is there, and nobody it was made from was erased."""
+    known = line.ledger.derived(key)
+    return known is not None and known.state == "valid" and _folder(line, key).is_dir()
+
+
 def digest_of(*settings: Any) -> str:
     """16 hexadecimal digits of settings that an artifact depends on."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _folder(line: Line, key: str) -> Path:
+    return line.workspace.state("derived") / key.replace(":", "-")
 
 
 def _content(folder: Path) -> str:

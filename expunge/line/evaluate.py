@@ -37,6 +37,7 @@ from expunge.worker import WEIGHTS
 if TYPE_CHECKING:
     import torch
 
+    from expunge.evaluation.scores import Floats
     from expunge.evaluation.spdgan import Degree, ExampleGrid, Fitted
     from expunge.specs import ModelSpec
 
@@ -166,7 +167,16 @@ def save_scores(path: Path, inputs: EvaluationInput) -> None:
         if isinstance(scores, Scores)
         for field in fields(Scores)
     }
+    for split, found in vars(inputs).items():
+        if isinstance(found, SplitScores) and found.reference_margin is not None:
+            arrays[f"{split}.reference_margin"] = found.reference_margin
     np.savez_compressed(path, **arrays)
+
+
+def load_margin(path: Path, split: str) -> Floats:
+    """Mean reference margin [N] of the rows of forget or held_out, from `save_scores`."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return np.asarray(arrays[f"{split}.reference_margin"])
 
 
 def save_grid(path: Path, fitted: Fitted, held_out: ArrowRows, *, seed: int) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from expunge.evaluation import Evaluation
+from expunge.evaluation import Evaluation, roc_curve
+from expunge.evaluation.membership import comparable, hard_rows
 from expunge.line.attempt import Attempt, seed_of
 from expunge.line.context import Line
-from expunge.line.evaluate import GRID, SCORES, load_grid, load_scores
+from expunge.line.evaluate import GRID, SCORES, load_grid, load_margin, load_scores
 from expunge.lineage import plots
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ def pictures(
         ),
         "accuracy.png": _accuracy_bars(evaluation),
         "sparsity.png": plots.sparsity_by_layer(edit.per_tensor),
-        "degree.png": _degree(evaluation),
     }
-    if roc := _roc(evaluation, champion, candidate, seed_of(attempt.batch_id)):
+    if not evaluation.metric("ud").undefined:
+        drawn["degree.png"] = _degree(evaluation)
+    if roc := _roc(evaluation, (champion, candidate), folder, seed_of(attempt.batch_id)):
         drawn["roc.png"] = roc
     if (folder / GRID).exists():
         drawn["perturbed.png"] = plots.perturbation_grid(load_grid(folder / GRID))
@@ -53,20 +55,18 @@ def _margins(sides: TwoSides, evaluation: Evaluation, when: str) -> plots.Margin
 
 
 def _roc(
-    evaluation: Evaluation, champion: TwoSides, candidate: TwoSides, seed: int
+    evaluation: Evaluation, models: tuple[TwoSides, TwoSides], folder: Path, seed: int
 ) -> Figure | None:
-    """The attack by margin on all comparable rows; None where there are none."""
-    from expunge.evaluation.membership import comparable
-    from expunge.evaluation.roc import roc_curve
-
-    rows = comparable(*champion)
+    """The attack by margin on the hard rows, which the gate judges; None where there are none."""
+    forget, held_out = (load_margin(folder / SCORES, split) for split in ("forget", "held_out"))
+    rows = comparable(*models[0], (hard_rows(forget), hard_rows(held_out)))
     if rows.empty:
         return None
     before, after = (
         plots.Attack(roc_curve(rows, sides, seed=seed), evaluation.metric(name))
-        for sides, name in ((champion, "auc_before"), (candidate, "auc"))
+        for sides, name in zip(models, ("hard_row_auc_before", "hard_row_auc"), strict=True)
     )
-    return plots.attack_roc(before, after, held_out_rows=len(rows.held_out))
+    return plots.attack_roc(before, after, held_out_rows=len(rows.held_out), rows="hard rows")
 
 
 def _degree(evaluation: Evaluation) -> Figure:

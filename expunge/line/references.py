@@ -37,8 +37,14 @@ def references(line: Line, fence: Fence, spec: ModelSpec) -> list[torch.nn.Modul
 
 def reference_digest(line: Line, spec: ModelSpec) -> str:
     """Digest of everything but rows that the reference models are a function of."""
+    wanted = spec.references.model_dump(exclude={"shadows"})
+    return digest_of(recipe_digest(line, spec), wanted)
+
+
+def recipe_digest(line: Line, spec: ModelSpec) -> str:
+    """Digest of everything but rows and seed that a champion is a function of."""
     source = network(line.workspace, spec).source_digest
-    return digest_of(spec.recipe.model_dump(), spec.references.model_dump(), spec.args, source)
+    return digest_of(spec.recipe.model_dump(), spec.args, source)
 
 
 def _train(line: Line, spec: ModelSpec, folder: Path) -> None:

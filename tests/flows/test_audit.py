@@ -47,4 +47,8 @@ def test_a_model_that_cannot_be_audited_fails_the_flow_with_its_own_error(
 def test_parameters_are_names_only() -> None:
     from flows.audit import audit
 
-    assert set(inspect.signature(audit.fn).parameters) == {"model", "workspace"}
+    assert set(inspect.signature(audit.fn).parameters) == {
+        "model",
+        "workspace",
+        "with_retrain",
+    }

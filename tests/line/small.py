@@ -41,7 +41,7 @@ MODEL = {
     "recipe": {"epochs": 4, "lr": 0.01, "batch_size": 64},
     "ladder": [{"strategy": "exact_retrain"}],
     "gate": {"held_out": 0.5},
-    "references": {"models": 2, "epochs": 1},
+    "references": {"models": 2, "epochs": 1, "shadows": 4},
     "device": "cpu",
 }
 FRAGILE = '''

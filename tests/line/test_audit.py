@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from expunge.line import Line, audit
 from expunge.line.bench import NoChampionError, OvertakenError
 from expunge.line.mock import MockError
 from expunge.line.qualification import settings_digest
+from expunge.line.shadows import train_shadow, train_shadow_apart
 from expunge.requests import Qualification
 from tests.line.small import (
     FRAGILE,
@@ -120,6 +122,32 @@ def test_retrains_add_the_true_rate_null_and_the_noise_floor(crowd: Line) -> Non
         numbers(shuffled)[f"{name}hard_row_auc"][0] for name in ("leak_", "null_", "")
     )
     assert leak == pytest.approx((own or 0) - (null or 0))
+    kept = [each for each in crowd.ledger.derived_of("small") if each.kind == "shadow"]
+    assert [(each.roles, each.state) for each in kept] == [("TE", "valid")] * 4
+    lira = found["lira_auc"]
+    assert 0.3 < lira["mean"] < 0.7
+    assert lira["reference"] is not None
+
+
+def test_a_shadow_model_is_trained_once_alone_or_among_others_and_again_after_an_erasure(
+    line: Line, root: Path
+) -> None:
+    def digests() -> dict[str, tuple[str, str]]:
+        made = line.ledger.derived_of("small")
+        return {each.key: (each.digest, each.state) for each in made if each.kind == "shadow"}
+
+    train_shadow(line, "small-mlp", 1)
+    (first,) = digests().items()
+    train_shadow(line, "small-mlp", 1)
+    assert digests() == dict([first])
+    shutil.rmtree(line.workspace.state("derived"))
+    train_shadow_apart(root, "small-mlp", 1)
+    assert digests() == dict([first])
+    file(line, *people_in(line, "T", 1))
+    run(line)
+    assert digests() == {first[0]: (first[1][0], "invalid")}
+    train_shadow(line, "small-mlp", 1)
+    assert len(digests()) == 2
 
 
 @pytest.mark.usefixtures("quick")

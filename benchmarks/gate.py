@@ -1,0 +1,203 @@
+"""How often the gate lets exact retrains pass, and refuses weak unlearnings, on Fashion-MNIST.
+
+    EXPUNGE_DATA=... .venv/bin/python -m benchmarks.gate [TRIALS]
+
+Each trial erases people who hold 400 of a champion's 6,000 training rows. The exact retrain is
+judged as a candidate like any other: the gate does not know what it is, and has no retrain to
+compare with. Weak unlearnings are fine-tuning alone, and sparse additive noise with a short repair. The
+gate has its default margins, and α of the first of three rungs. Trials are resumable.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from torch import nn
+
+from benchmarks.compare import data
+from benchmarks.compare.trained import Cache
+from expunge.dataset import ArrowRows
+from expunge.evaluation import (
+    EvaluationInput,
+    SplitScores,
+    evaluate,
+    judge,
+    reference_margin,
+    sample_rows,
+    score,
+)
+from expunge.specs import GateSpec
+from expunge.training import derived_seed
+from expunge.unlearning import FineTune, RandomK, Repair, TopK, unlearn
+
+FOLDER = Path("build/gate")
+DATASET = "fashion-all"
+ROWS, FORGOTTEN, TRIALS_A_CHAMPION = 6_000, 400, 6
+RUNGS = 3
+SHORT = Repair(epochs=1.2, lr=1.5e-3)
+WEAK = (
+    ("fine tune", FineTune(), Repair(epochs=3, lr=1e-3)),
+    ("top k 5 % additive", TopK(fraction=0.05, noise="additive"), SHORT),
+    ("random k 5 % additive", RandomK(fraction=0.05, noise="additive", scale=2.0), SHORT),
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Trial `number`: which people are erased from which champion."""
+
+    number: int
+
+    @property
+    def champion(self) -> int:
+        """The champion that it starts from."""
+        return self.number // TRIALS_A_CHAMPION
+
+    @property
+    def file(self) -> Path:
+        """Where its verdicts are kept."""
+        return FOLDER / "trials" / f"{self.number:03}.json"
+
+
+def main(trials: int) -> None:
+    """Run what is missing, on all cores, then print the table."""
+    data.ingest(DATASET, FOLDER)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    waiting = [each for each in map(Trial, range(trials)) if not each.file.exists()]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+        # A process for each champion, so that none is trained twice.
+        groups = [
+            [trial for trial in waiting if trial.champion == number]
+            for number in sorted({trial.champion for trial in waiting})
+        ]
+        for done in as_completed([pool.submit(run_all, group) for group in groups]):
+            sys.stderr.write(f"champion {done.result()} done\n")
+    show([json.loads(Trial(number).file.read_text()) for number in range(trials)])
+
+
+def run_all(trials: list[Trial]) -> int:
+    """The trials of one champion, whose number is returned."""
+    import torch
+
+    torch.set_num_threads(1)
+    for trial in trials:
+        verdicts = list(_verdicts(trial))
+        trial.file.parent.mkdir(parents=True, exist_ok=True)
+        aside = trial.file.with_suffix(".part")
+        aside.write_text(json.dumps(verdicts))
+        aside.replace(trial.file)
+    return trials[0].champion
+
+
+def _verdicts(trial: Trial) -> Iterator[dict[str, Any]]:
+    spec = data.model_spec("fashion")
+    cache = Cache(FOLDER / "models", spec)
+    pool, held_out = data.rows(DATASET, "T", FOLDER), data.rows(DATASET, "E", FOLDER)
+    champion_rows = _people(pool, ROWS, [trial.champion])
+    champion = cache.fitted("champion", champion_rows, spec.recipe, trial.champion).model
+    peers = cache.references(data.rows(DATASET, "R", FOLDER), 0)
+    forget = _people(champion_rows, FORGOTTEN, [trial.number, 1])
+    kept = ~np.isin(champion_rows.subject_codes, np.unique(forget.subject_codes))
+    splits = forget, champion_rows.select(np.flatnonzero(kept)), held_out
+    hard = [reference_margin(peers, side) for side in (forget, held_out)]
+    retrain = cache.fitted("retrain", splits[1], spec.recipe, trial.number).model
+    yield _verdict("exact retrain", splits, (champion, retrain), hard, trial)
+    name, strategy, repair = WEAK[trial.number % len(WEAK)]
+    made = unlearn(
+        champion,
+        forget,
+        splits[1],
+        strategy=strategy,
+        repair=repair,
+        seed=derived_seed(trial.number, "weak"),
+    )
+    yield _verdict(name, splits, (champion, made.model.eval()), hard, trial)
+
+
+def _people(rows: ArrowRows, wanted: int, key: list[int]) -> ArrowRows:
+    """Rows of people drawn by key until they are at least as many as wanted."""
+    people, sizes = np.unique(rows.subject_codes, return_counts=True)
+    order = np.random.default_rng([*key, 0x6A]).permutation(len(people))
+    enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
+    return rows.select(np.flatnonzero(np.isin(rows.subject_codes, people[order[:enough]])))
+
+
+def _verdict(
+    name: str,
+    splits: tuple[ArrowRows, ArrowRows, ArrowRows],
+    models: tuple[nn.Module, nn.Module],
+    hard: list[Any],
+    trial: Trial,
+) -> dict[str, Any]:
+    forget, retain, held_out = splits
+    sample = retain.select(sample_rows(len(retain), seed=trial.number))
+
+    def scored(rows: ArrowRows, margin: Any = None) -> SplitScores:
+        before, after = (score(model, rows, device="cpu") for model in models)
+        return SplitScores(before, after, reference_margin=margin)
+
+    given = EvaluationInput(scored(forget, hard[0]), scored(sample), scored(held_out, hard[1]))
+    evaluation = evaluate(given, seed=trial.number)
+    verdict = judge(evaluation, GateSpec(), rung=1, rungs=RUNGS, exact=False)
+    kept = ("forget_accuracy", "held_out_accuracy", "generalisation", "hard_row_auc")
+    return {
+        "model": name,
+        "outcome": verdict.outcome,
+        "criteria": {each.name: each.outcome for each in verdict.criteria},
+        "metrics": {metric: evaluation.metric(metric).value for metric in kept},
+        "hard_rows": evaluation.metric("hard_row_auc").n,
+    }
+
+
+def show(trials: list[list[dict[str, Any]]]) -> None:
+    """A table in Markdown: outcomes, rates with Clopper–Pearson bounds, what decided."""
+    every = [verdict for trial in trials for verdict in trial]
+    retrains = [each for each in every if each["model"] == "exact retrain"]
+    weak = [each for each in every if each["model"] != "exact retrain"]
+    print("| candidates | n | pass | fail | inconclusive | asked | share, 95 % |")
+    print("|---|---|---|---|---|---|---|")
+    for name, group, wanted in (
+        ("exact retrains", retrains, {"pass"}),
+        ("weak unlearnings", weak, {"fail", "inconclusive"}),
+    ):
+        counts = Counter(each["outcome"] for each in group)
+        good = sum(counts[outcome] for outcome in wanted)
+        cells = [str(counts[outcome]) for outcome in ("pass", "fail", "inconclusive")]
+        asked = "passed" if wanted == {"pass"} else "refused"
+        print(
+            f"| {name} | {len(group)} | {' | '.join(cells)} | {good} {asked} | "
+            f"{_clopper_pearson(good, len(group))} |"
+        )
+    print()
+    for name, group in (("exact retrains", retrains), ("weak unlearnings", weak)):
+        for criterion in group[0]["criteria"]:
+            counts = Counter(each["criteria"][criterion] for each in group)
+            print(f"{name}, {criterion}: {dict(counts)}")
+        auc = [each["metrics"]["hard_row_auc"] for each in group]
+        change = [100 * each["metrics"]["generalisation"] for each in group]
+        print(
+            f"{name}: hard-row AUC {np.mean(auc):.3f} ± {np.std(auc):.3f}, held-out change "
+            f"{np.mean(change):+.2f} ± {np.std(change):.2f} points, hard rows "
+            f"{min(each['hard_rows'] for each in group)} or more"
+        )
+
+
+def _clopper_pearson(good: int, n: int) -> str:
+    interval = stats.binomtest(good, n).proportion_ci(0.95, method="exact")
+    return f"{good / n:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 60)
