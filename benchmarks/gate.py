@@ -4,8 +4,8 @@
 
 Each trial erases people who hold 400 of a champion's 6,000 training rows. The exact retrain is
 judged as a candidate like any other: the gate does not know what it is, and has no retrain to
-compare with. Weak unlearnings are fine-tuning alone, and sparse additive noise with a short repair. The
-gate has its default margins, and α of the first of three rungs. Trials are resumable.
+compare with. Weak unlearnings are fine-tuning alone, and sparse additive noise with a short repair.
+The gate has its default margins, and α of the first of three rungs. Trials are resumable.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -277,3 +278,8 @@ def test_estimates_ask_for_the_sample_of_the_reference_rules() -> None:
                 line.min_subjects,
                 line.min_rows,
             )
+
+
+def test_the_guide_shows_the_table_as_it_is() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "evaluation.md"
+    assert validity_markdown() in guide.read_text()
