@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from expunge.evaluation import Evaluation
+from expunge.evaluation.validity import validity
+from expunge.evaluation.validity_rules import METRICS
 from expunge.line.attempt import Attempt
 from expunge.line.context import Line
 from expunge.line.pictures import pictures
@@ -26,6 +29,7 @@ def candidate_of(line: Line, attempt: Attempt, effect_key: str) -> Candidate:
     evaluation = Evaluation.from_json(
         line.found(attempt.batch_id, "evaluate", attempt.part)["evaluation"]
     )
+    request = line.found(attempt.batch_id, "evaluate", f"{attempt.model}/{attempt.base}/request")
     weights = attempt.folder(line) / WEIGHTS
     module = network(line.workspace, spec).build(spec.recipe.seed)
     load_weights(module, weights)
@@ -41,7 +45,7 @@ def candidate_of(line: Line, attempt: Attempt, effect_key: str) -> Candidate:
         datasets=_datasets(line, attempt, unlearned),
         params={"strategy": rung.strategy, **_flat(rung.model_dump(exclude_none=True))},
         metrics=_numbers(evaluation, unlearned),
-        metric_table=[metric.to_json() for metric in evaluation.metrics],
+        metric_table=_table(evaluation, request, exact=rung.strategy == "exact_retrain"),
         parent=attempt.base,
         batch_id=attempt.batch_id,
         tags={"expunge.gate": judged["outcome"]},
@@ -50,7 +54,7 @@ def candidate_of(line: Line, attempt: Attempt, effect_key: str) -> Candidate:
             "edit.json": unlearned["edit"],
             "gate.json": dict(judged),
             "validation.json": dict(line.found(attempt.batch_id, "validate")),
-            "request.json": dict(_request(line, attempt)),
+            "request.json": dict(request),
         },
     )
 
@@ -70,9 +74,27 @@ def _datasets(line: Line, attempt: Attempt, unlearned: Any) -> tuple[DatasetInpu
     )
 
 
-def _request(line: Line, attempt: Attempt) -> Any:
-    """What was found of the forgotten rows themselves."""
-    return line.found(attempt.batch_id, "evaluate", f"{attempt.model}/{attempt.base}/request")
+def _table(
+    evaluation: Evaluation, request: Mapping[str, Any], *, exact: bool
+) -> list[dict[str, Any]]:
+    """Every metric, with what makes it valid or not for such a request and so many rows."""
+    rows = []
+    for metric in evaluation.metrics:
+        row = metric.to_json()
+        if metric.name in METRICS:
+            found = validity(
+                metric.name,
+                evaluation.request,
+                has_retrain=exact,
+                has_null=False,
+                held_out_subjects=request["held_out_people"],
+                held_out_rows=request["held_out_rows"],
+                forget_rows=request["forget_rows"],
+                inputs_differ=request["blind"]["distribution_differs"],
+            )
+            row |= {"valid": found.valid, "why": found.why}
+        rows.append(row)
+    return rows
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

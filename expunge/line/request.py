@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from expunge.line.attempt import Attempt, seed_of
 from expunge.line.context import Line
 from expunge.requests import Fence
@@ -33,6 +35,9 @@ def _facts(rows: Splits, seed: int) -> dict[str, Any]:
     from expunge.evaluation.duplicates import near_duplicates
 
     return {
+        "forget_rows": len(rows.forget),
+        "held_out_rows": len(rows.held_out),
+        "held_out_people": len(np.unique(rows.held_out.subject_codes)),
         "blind": blind_classifier(rows.forget, rows.held_out, seed=seed).to_json(),
         "duplicates": near_duplicates(rows.forget, rows.retain, rows.held_out, seed=seed).to_json(),
     }
