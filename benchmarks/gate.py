@@ -5,7 +5,7 @@
 Each trial erases people who hold 400 of a champion's 6,000 training rows. The exact retrain is
 judged as a candidate like any other: the gate does not know what it is, and has no retrain to
 compare with. Weak unlearnings are fine-tuning alone, and sparse additive noise with a short repair.
-The gate has its default margins, and α of the first of three rungs. Trials are resumable.
+The gate has its default margins, and α whole or of one of three rungs. Trials are resumable.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from benchmarks.compare import data
 from benchmarks.compare.trained import Cache
 from expunge.dataset import ArrowRows
 from expunge.evaluation import (
+    Evaluation,
     EvaluationInput,
     SplitScores,
+    Verdict,
     evaluate,
     judge,
     reference_margin,
@@ -44,7 +46,9 @@ from expunge.unlearning import FineTune, RandomK, Repair, TopK, unlearn
 FOLDER = Path("build/gate")
 DATASET = "fashion-all"
 ROWS, FORGOTTEN, TRIALS_A_CHAMPION = 6_000, 400, 6
-RUNGS = 3
+RUNGS = (1, 3)
+RETRAIN = "exact retrain"
+OUTCOMES = ("pass", "fail", "inconclusive")
 SHORT = Repair(epochs=1.2, lr=1.5e-3)
 WEAK = (
     ("fine tune", FineTune(), Repair(epochs=3, lr=1e-3)),
@@ -113,7 +117,7 @@ def _verdicts(trial: Trial) -> Iterator[dict[str, Any]]:
     splits = forget, champion_rows.select(np.flatnonzero(kept)), held_out
     hard = [reference_margin(peers, side) for side in (forget, held_out)]
     retrain = cache.fitted("retrain", splits[1], spec.recipe, trial.number).model
-    yield _verdict("exact retrain", splits, (champion, retrain), hard, trial)
+    yield _verdict(RETRAIN, splits, (champion, retrain), hard, trial)
     name, strategy, repair = WEAK[trial.number % len(WEAK)]
     made = unlearn(
         champion,
@@ -150,48 +154,69 @@ def _verdict(
 
     given = EvaluationInput(scored(forget, hard[0]), scored(sample), scored(held_out, hard[1]))
     evaluation = evaluate(given, seed=trial.number)
-    verdict = judge(evaluation, GateSpec(), rung=1, rungs=RUNGS, exact=False)
-    kept = ("forget_accuracy", "held_out_accuracy", "generalisation", "hard_row_auc")
-    return {
-        "model": name,
-        "outcome": verdict.outcome,
-        "criteria": {each.name: each.outcome for each in verdict.criteria},
-        "metrics": {metric: evaluation.metric(metric).value for metric in kept},
-        "hard_rows": evaluation.metric("hard_row_auc").n,
-    }
+    return {"model": name, "evaluation": evaluation.to_json()}
 
 
 def show(trials: list[list[dict[str, Any]]]) -> None:
-    """A table in Markdown: outcomes, rates with Clopper–Pearson bounds, what decided."""
+    """Tables in Markdown: outcomes with Clopper–Pearson bounds, criterion by criterion."""
     every = [verdict for trial in trials for verdict in trial]
-    retrains = [each for each in every if each["model"] == "exact retrain"]
-    weak = [each for each in every if each["model"] != "exact retrain"]
-    print("| candidates | n | pass | fail | inconclusive | asked | share, 95 % |")
-    print("|---|---|---|---|---|---|---|")
-    for name, group, wanted in (
-        ("exact retrains", retrains, {"pass"}),
-        ("weak unlearnings", weak, {"fail", "inconclusive"}),
-    ):
-        counts = Counter(each["outcome"] for each in group)
-        good = sum(counts[outcome] for outcome in wanted)
-        cells = [str(counts[outcome]) for outcome in ("pass", "fail", "inconclusive")]
-        asked = "passed" if wanted == {"pass"} else "refused"
-        print(
-            f"| {name} | {len(group)} | {' | '.join(cells)} | {good} {asked} | "
-            f"{_clopper_pearson(good, len(group))} |"
+    groups = {
+        "exact retrains": [each for each in every if each["model"] == RETRAIN],
+        "weak unlearnings": [each for each in every if each["model"] != RETRAIN],
+    }
+    print("| candidates | rungs | n | pass | fail | inconclusive | asked | share, 95 % |")
+    print("|---|---|---|---|---|---|---|---|")
+    for rungs in RUNGS:
+        for name, group in groups.items():
+            print(f"| {name} | {rungs} | {_row(name, _judged(group, rungs))} |")
+    print("\n| candidates | rungs | criterion | pass | fail | inconclusive |")
+    print("|---|---|---|---|---|---|")
+    for rungs in RUNGS:
+        for name, group in groups.items():
+            for criterion, counts in _by_criterion(_judged(group, rungs)).items():
+                cells = " | ".join(str(counts[outcome]) for outcome in OUTCOMES)
+                print(f"| {name} | {rungs} | {criterion} | {cells} |")
+    for name, group in groups.items():
+        print(f"\n{name}: {_numbers(group)}")
+
+
+def _judged(group: list[dict[str, Any]], rungs: int) -> list[Verdict]:
+    return [
+        judge(
+            Evaluation.from_json(each["evaluation"]), GateSpec(), rung=1, rungs=rungs, exact=False
         )
-    print()
-    for name, group in (("exact retrains", retrains), ("weak unlearnings", weak)):
-        for criterion in group[0]["criteria"]:
-            counts = Counter(each["criteria"][criterion] for each in group)
-            print(f"{name}, {criterion}: {dict(counts)}")
-        auc = [each["metrics"]["hard_row_auc"] for each in group]
-        change = [100 * each["metrics"]["generalisation"] for each in group]
-        print(
-            f"{name}: hard-row AUC {np.mean(auc):.3f} ± {np.std(auc):.3f}, held-out change "
-            f"{np.mean(change):+.2f} ± {np.std(change):.2f} points, hard rows "
-            f"{min(each['hard_rows'] for each in group)} or more"
-        )
+        for each in group
+    ]
+
+
+def _row(name: str, verdicts: list[Verdict]) -> str:
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    wanted = ("pass",) if name == "exact retrains" else ("fail", "inconclusive")
+    good, n = sum(counts[outcome] for outcome in wanted), len(verdicts)
+    cells = " | ".join(str(counts[outcome]) for outcome in OUTCOMES)
+    said = "passed" if wanted == ("pass",) else "refused"
+    return f"{n} | {cells} | {good} {said} | {_clopper_pearson(good, n)}"
+
+
+def _by_criterion(verdicts: list[Verdict]) -> dict[str, Counter[str]]:
+    names = [criterion.name for criterion in verdicts[0].criteria]
+    return {
+        name: Counter(each.outcome for v in verdicts for each in v.criteria if each.name == name)
+        for name in names
+    }
+
+
+def _numbers(group: list[dict[str, Any]]) -> str:
+    found = [Evaluation.from_json(each["evaluation"]) for each in group]
+    auc = [each.metric("hard_row_auc").value for each in found]
+    change = [100 * each.metric("generalisation").value for each in found]
+    error = [100 * each.metric("generalisation").se for each in found]
+    rows = [each.metric("hard_row_auc").n for each in found]
+    return (
+        f"hard-row AUC {np.mean(auc):.3f} ± {np.std(auc):.3f} on {min(rows)} to {max(rows)} rows; "
+        f"held-out change {np.mean(change):+.2f} ± {np.std(change):.2f} points, its standard error "
+        f"{np.mean(error):.2f}"
+    )
 
 
 def _clopper_pearson(good: int, n: int) -> str:

@@ -23,9 +23,13 @@ from unittest.mock import patch
 
 import dvc.repo  # noqa: F401 - imported once, in the fork server
 import great_expectations  # noqa: F401
-import mlflow.pytorch  # noqa: F401
+import matplotlib.backends.backend_agg  # noqa: F401
+import mlflow.pytorch
+import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import torch
+import torch.export._trace
 
+import expunge.evaluation.spdgan
 import expunge.line.promote
 import expunge.line.publish
 import expunge.line.stage

@@ -73,7 +73,7 @@ def test_a_record_that_passed_promotes_an_inconclusive_candidate_and_is_cited(li
 
 
 def test_neither_a_failed_criterion_nor_a_missing_record_is_made_good(line: Line) -> None:
-    respec(line, ladder=[RUIN, POLISH, RETRAIN], gate={**UNDECIDED, "held_out": 0.15})
+    respec(line, ladder=[RUIN, POLISH, RETRAIN], gate={**UNDECIDED, "held_out": 0.02})
     qualify(line, rung=0)
     qualify(line, rung=2)
     qualify(line, rung=1, request="rows")
