@@ -143,7 +143,7 @@ def _preamble(results: Sequence[Mapping[str, Any]]) -> str:
     seeds = sorted({each["seed"] for each in results})
     return f"""# Every strategy against exact retraining
 
-`make bench` wrote this page: {len(results)} cells, seeds {", ".join(map(str, seeds))}; each section
+`make bench` writes this page. It rests on {len(results)} cells, seeds {", ".join(map(str, seeds))}; each section
 says how many runs it rests on. Numbers are mean ± standard deviation over seeds (spoken digits:
 over ordered pairs of speakers as well). A seed draws the champion, the retrains, the forgotten rows
 and every perturbation anew. FA, RA, TA: accuracy in per cent on forgotten, retained and held-out
