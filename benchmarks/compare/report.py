@@ -143,8 +143,8 @@ def _preamble(results: Sequence[Mapping[str, Any]]) -> str:
     seeds = sorted({each["seed"] for each in results})
     return f"""# Every strategy against exact retraining
 
-`make bench` writes this page. It rests on {len(results)} cells, seeds {", ".join(map(str, seeds))}; each section
-says how many runs it rests on. Numbers are mean ± standard deviation over seeds (spoken digits:
+`make bench` writes this page. It rests on {len(results)} cells, seeds
+{", ".join(map(str, seeds))}; each section says how many runs it rests on. Numbers are mean ± standard deviation over seeds (spoken digits:
 over ordered pairs of speakers as well). A seed draws the champion, the retrains, the forgotten rows
 and every perturbation anew. FA, RA, TA: accuracy in per cent on forgotten, retained and held-out
 rows; GEN in points. Cost is over the cheapest retrain within 0.5 points of the best retrain's
