@@ -144,12 +144,12 @@ def _preamble(results: Sequence[Mapping[str, Any]]) -> str:
     return f"""# Every strategy against exact retraining
 
 `make bench` writes this page. It rests on {len(results)} cells, seeds
-{", ".join(map(str, seeds))}; each section says how many runs it rests on. Numbers are mean ± standard deviation over seeds (spoken digits:
-over ordered pairs of speakers as well). A seed draws the champion, the retrains, the forgotten rows
-and every perturbation anew. FA, RA, TA: accuracy in per cent on forgotten, retained and held-out
-rows; GEN in points. Cost is over the cheapest retrain within 0.5 points of the best retrain's
-held-out accuracy, named in each section; wall time is that of the same run. No setting was tuned to
-a dataset.
+{", ".join(map(str, seeds))}; each section says how many runs it has. Numbers are mean ± standard
+deviation over seeds (spoken digits: over ordered pairs of speakers as well). A seed draws the
+champion, the retrains, the forgotten rows and every perturbation anew. FA, RA, TA: accuracy in per
+cent on forgotten, retained and held-out rows; GEN in points. Cost is over the cheapest retrain
+within 0.5 points of the best retrain's held-out accuracy, named in each section; wall time is that
+of the same run. No setting was tuned to a dataset.
 
 What to look for: a model that forgot stands where the two exact retrains stand, in every column.
 """
