@@ -5,7 +5,9 @@
 Each trial erases people who hold 400 of a champion's 6,000 training rows. The exact retrain is
 judged as a candidate like any other: the gate does not know what it is, and has no retrain to
 compare with. Weak unlearnings are fine-tuning alone, and sparse additive noise with a short repair.
-The gate has its default margins, and α whole or of one of three rungs. Trials are resumable.
+The gate has its default margins, and α whole or of one of three rungs; the held-out rows are those
+of role E, or 20,000 of people whom the champion never saw, since it is they that decide whether a
+loss within one point can be shown. Trials are resumable.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ FOLDER = Path("build/gate")
 DATASET = "fashion-all"
 ROWS, FORGOTTEN, TRIALS_A_CHAMPION = 6_000, 400, 6
 RUNGS = (1, 3)
+MANY = 20_000
 RETRAIN = "exact retrain"
 OUTCOMES = ("pass", "fail", "inconclusive")
 SHORT = Repair(epochs=1.2, lr=1.5e-3)
@@ -71,7 +74,7 @@ class Trial:
     @property
     def file(self) -> Path:
         """Where its verdicts are kept."""
-        return FOLDER / "trials" / f"{self.number:03}.json"
+        return FOLDER / "verdicts" / f"{self.number:03}.json"
 
 
 def main(trials: int) -> None:
@@ -108,8 +111,9 @@ def run_all(trials: list[Trial]) -> int:
 def _verdicts(trial: Trial) -> Iterator[dict[str, Any]]:
     spec = data.model_spec("fashion")
     cache = Cache(FOLDER / "models", spec)
-    pool, held_out = data.rows(DATASET, "T", FOLDER), data.rows(DATASET, "E", FOLDER)
+    pool = data.rows(DATASET, "T", FOLDER)
     champion_rows = _people(pool, ROWS, [trial.champion])
+    held_out = _never_seen(pool, champion_rows, trial.champion)
     champion = cache.fitted("champion", champion_rows, spec.recipe, trial.champion).model
     peers = cache.references(data.rows(DATASET, "R", FOLDER), 0)
     forget = _people(champion_rows, FORGOTTEN, [trial.number, 1])
@@ -117,7 +121,7 @@ def _verdicts(trial: Trial) -> Iterator[dict[str, Any]]:
     splits = forget, champion_rows.select(np.flatnonzero(kept)), held_out
     hard = [reference_margin(peers, side) for side in (forget, held_out)]
     retrain = cache.fitted("retrain", splits[1], spec.recipe, trial.number).model
-    yield _verdict(RETRAIN, splits, (champion, retrain), hard, trial)
+    yield from _judgements(RETRAIN, splits, (champion, retrain), hard, trial)
     name, strategy, repair = WEAK[trial.number % len(WEAK)]
     made = unlearn(
         champion,
@@ -127,7 +131,17 @@ def _verdicts(trial: Trial) -> Iterator[dict[str, Any]]:
         repair=repair,
         seed=derived_seed(trial.number, "weak"),
     )
-    yield _verdict(name, splits, (champion, made.model.eval()), hard, trial)
+    yield from _judgements(name, splits, (champion, made.model.eval()), hard, trial)
+
+
+def _never_seen(pool: ArrowRows, champion_rows: ArrowRows, key: int) -> ArrowRows:
+    """Rows of role E, then of people of `pool` whom the champion never saw: MANY in all."""
+    own = data.rows(DATASET, "E", FOLDER)
+    spare = np.flatnonzero(~np.isin(pool.subject_codes, champion_rows.subject_codes))
+    drawn = _people(pool.select(spare), MANY - len(own), [key, 2]).picked
+    assert drawn is not None
+    at = np.concatenate([np.arange(len(own)), len(own) + drawn])
+    return replace(own, batches=own.batches + pool.batches, path=None, picked=at)
 
 
 def _people(rows: ArrowRows, wanted: int, key: list[int]) -> ArrowRows:
@@ -138,13 +152,14 @@ def _people(rows: ArrowRows, wanted: int, key: list[int]) -> ArrowRows:
     return rows.select(np.flatnonzero(np.isin(rows.subject_codes, people[order[:enough]])))
 
 
-def _verdict(
+def _judgements(
     name: str,
     splits: tuple[ArrowRows, ArrowRows, ArrowRows],
     models: tuple[nn.Module, nn.Module],
     hard: list[Any],
     trial: Trial,
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
+    """One evaluation for each size of the held-out split."""
     forget, retain, held_out = splits
     sample = retain.select(sample_rows(len(retain), seed=trial.number))
 
@@ -152,32 +167,41 @@ def _verdict(
         before, after = (score(model, rows, device="cpu") for model in models)
         return SplitScores(before, after, reference_margin=margin)
 
-    given = EvaluationInput(scored(forget, hard[0]), scored(sample), scored(held_out, hard[1]))
-    evaluation = evaluate(given, seed=trial.number)
-    return {"model": name, "evaluation": evaluation.to_json()}
+    on_forget, on_retain = scored(forget, hard[0]), scored(sample)
+    everyone = scored(held_out, hard[1])
+    for size in (len(data.rows(DATASET, "E", FOLDER)), len(held_out)):
+        part = np.arange(size)
+        some = SplitScores(
+            everyone.champion.take(part),
+            everyone.candidate.take(part),
+            reference_margin=hard[1][part],
+        )
+        found = evaluate(EvaluationInput(on_forget, on_retain, some), seed=trial.number)
+        many = "E" if size < MANY else f"{MANY:,} rows"
+        yield {"model": name, "held_out": many, "evaluation": found.to_json()}
 
 
 def show(trials: list[list[dict[str, Any]]]) -> None:
     """Tables in Markdown: outcomes with Clopper–Pearson bounds, criterion by criterion."""
     every = [verdict for trial in trials for verdict in trial]
-    groups = {
-        "exact retrains": [each for each in every if each["model"] == RETRAIN],
-        "weak unlearnings": [each for each in every if each["model"] != RETRAIN],
-    }
-    print("| candidates | rungs | n | pass | fail | inconclusive | asked | share, 95 % |")
-    print("|---|---|---|---|---|---|---|---|")
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for each in every:
+        kind = "exact retrains" if each["model"] == RETRAIN else "weak unlearnings"
+        groups.setdefault((each["held_out"], kind), []).append(each)
+    print("| held out | rungs | candidates | n | pass | fail | inconclusive | asked | share, 95 % |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for rungs in RUNGS:
-        for name, group in groups.items():
-            print(f"| {name} | {rungs} | {_row(name, _judged(group, rungs))} |")
-    print("\n| candidates | rungs | criterion | pass | fail | inconclusive |")
-    print("|---|---|---|---|---|---|")
+        for (held_out, name), group in groups.items():
+            print(f"| {held_out} | {rungs} | {name} | {_row(name, _judged(group, rungs))} |")
+    print("\n| held out | rungs | candidates | criterion | pass | fail | inconclusive |")
+    print("|---|---|---|---|---|---|---|")
     for rungs in RUNGS:
-        for name, group in groups.items():
+        for (held_out, name), group in groups.items():
             for criterion, counts in _by_criterion(_judged(group, rungs)).items():
                 cells = " | ".join(str(counts[outcome]) for outcome in OUTCOMES)
-                print(f"| {name} | {rungs} | {criterion} | {cells} |")
-    for name, group in groups.items():
-        print(f"\n{name}: {_numbers(group)}")
+                print(f"| {held_out} | {rungs} | {name} | {criterion} | {cells} |")
+    for (held_out, name), group in groups.items():
+        print(f"\n{name}, held out {held_out}: {_numbers(group)}")
 
 
 def _judged(group: list[dict[str, Any]], rungs: int) -> list[Verdict]:

@@ -20,6 +20,7 @@ from expunge.evaluation.lira import ShadowScores
 from expunge.evaluation.spdgan import Fitted, SpdGanSettings, fit_spdgan
 from expunge.evaluation.spdgan import load as load_spdgan
 from expunge.evaluation.spdgan import save as save_spdgan
+from expunge.evaluation.spdgan.store import RECORD
 from expunge.specs import ModelSpec, Rung
 from expunge.training import DivergedError, derived_seed
 from expunge.unlearning import strategy_of, unlearn
@@ -71,7 +72,7 @@ def run(cell: Cell) -> Path:
     torch.set_num_threads(1)
     spec = model_spec(cell.dataset)
     parts = splits(cell.dataset, cell.request, cell.seed, cell.folder)
-    started = time.perf_counter()
+    started = time.process_time()
     bench, costs = _bench(cell, spec, parts)
     found = [_measured(bench, name, trained) for name, trained in costs.items()]
     found += [_measured(bench, name, made) for name, made in _candidates(cell, spec, bench)]
@@ -84,7 +85,7 @@ def run(cell: Cell) -> Path:
         "held_out_rows": len(parts.held_out),
         "generator": asdict(bench.generator.calibration),
         "rows": [asdict(row) for row in found],
-        "seconds": time.perf_counter() - started,
+        "seconds": time.process_time() - started,
     }
     cell.file.parent.mkdir(parents=True, exist_ok=True)
     aside = cell.file.with_suffix(".part")
@@ -126,10 +127,11 @@ def _bench(cell: Cell, spec: ModelSpec, parts: Splits) -> tuple[Bench, dict[str,
 
 
 def _generator(cell: Cell, parts: Splits, peers: list[torch.nn.Module]) -> Fitted:
-    """G of this dataset and seed; for a speaker pair, of the pair, whose roles are its own."""
-    scope = cell.request if cell.request.startswith("speaker") else "all"
+    """G of this dataset and seed; for a speaker pair, of the pair, in either order."""
+    speaker, *pair = cell.request.split("-")
+    scope = "-".join([speaker, *sorted(pair)]) if speaker == "speaker" else "all"
     folder = cell.folder / "generators" / f"{scope}-{cell.seed}"
-    if not folder.exists():
+    if not (folder / RECORD).exists():
         fitted = fit_spdgan(
             parts.fit, parts.tune, peers, settings=SpdGanSettings(), seed=cell.seed, device="cpu"
         )
@@ -157,7 +159,7 @@ def _candidates(cell: Cell, spec: ModelSpec, bench: Bench) -> Iterator[tuple[str
     for rung in spec.ladder[:-1]:
         name = label(rung, spec.ladder)
         strategy, repair = strategy_of(rung, spec.recipe)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             outcome = unlearn(
                 bench.champion,
@@ -171,7 +173,7 @@ def _candidates(cell: Cell, spec: ModelSpec, bench: Bench) -> Iterator[tuple[str
         except DivergedError as error:
             yield name, error.what
             continue
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         yield name, Trained(outcome.model.eval(), outcome.edit.cost, seconds)
         sys.stderr.write(f"{cell.dataset} {cell.name}: {name}, {seconds:.1f} s\n")
 

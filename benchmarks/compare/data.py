@@ -122,9 +122,13 @@ def _drawn(trained: ArrowRows, request: str, seed: int) -> npt.NDArray[np.bool_]
 
 
 def speaker_pairs(folder: Path) -> list[str]:
-    """Names of all ordered pairs: one person is held out, another is erased."""
-    people = len(np.unique(rows("spoken", "T", folder).subject_codes))
-    return [f"speaker-{h}-{e}" for h in range(people) for e in range(people) if h != e]
+    """Names of all ordered pairs: one person is held out, another is erased.
+
+    A pair and its reverse share retrain, references and G, so that the reverses come after all.
+    """
+    people = range(len(np.unique(rows("spoken", "T", folder).subject_codes)))
+    pairs = [(h, e) for h in people for e in people if h < e]
+    return [f"speaker-{h}-{e}" for h, e in (*pairs, *((e, h) for h, e in pairs))]
 
 
 def _speakers(dataset: str, request: str, folder: Path) -> Splits:

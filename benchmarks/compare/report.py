@@ -148,8 +148,9 @@ def _preamble(results: Sequence[Mapping[str, Any]]) -> str:
 deviation over seeds (spoken digits: over ordered pairs of speakers as well). A seed draws the
 champion, the retrains, the forgotten rows and every perturbation anew. FA, RA, TA: accuracy in per
 cent on forgotten, retained and held-out rows; GEN in points. Cost is over the cheapest retrain
-within 0.5 points of the best retrain's held-out accuracy, named in each section; wall time is that
-of the same run. No setting was tuned to a dataset.
+within 0.5 points of the best retrain's held-out accuracy, named in each section; time is that of a
+core in the same runs, which is wall time where nothing else runs. No setting was tuned to a
+dataset.
 
 What to look for: a model that forgot stands where the two exact retrains stand, in every column.
 """
@@ -188,7 +189,7 @@ def _generator(group: Group) -> str:
 
 
 def _table(group: Group, columns: Sequence[Column], *, cost: bool = False) -> Iterator[str]:
-    headings = [column.heading for column in columns] + (["cost", "wall"] if cost else [])
+    headings = [column.heading for column in columns] + (["cost", "time"] if cost else [])
     yield f"| model | {' | '.join(headings)} |"
     yield f"|---|{'---|' * len(headings)}"
     for model in group.models:
