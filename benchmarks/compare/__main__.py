@@ -65,7 +65,7 @@ def shadows(dataset: Dataset) -> None:
     params, folder = Params.read(), BUILD / dataset
     numbers = range(params.shadows) if _present(dataset) else []
     jobs = [(dataset, folder, number) for number in numbers]
-    for done, number in enumerate(_in_processes(_shadow, jobs, params.workers), 1):
+    for done, number in enumerate(_in_processes(cell.train_shadow, jobs, params.workers), 1):
         typer.echo(f"{dataset}: shadow {number}, {done} of {len(jobs)}", err=True)
     (folder / "shadows.json").write_text(json.dumps({"shadows": len(jobs)}) + "\n")
 
@@ -114,17 +114,11 @@ def _present(dataset: str) -> bool:
     return json.loads((BUILD / dataset / FOUND).read_text())["absent"] is None
 
 
-def _shadow(dataset: str, folder: Path, number: int) -> int:
-    import torch
-
-    torch.set_num_threads(1)
-    rows = cell.pool(dataset, folder)
-    cell.Cell(dataset, "", 0, folder, 0).cache.shadow(rows, number)
-    return number
-
-
 def _in_processes(call: Callable[..., T], jobs: list[tuple[Any, ...]], workers: int) -> Iterable[T]:
-    """Results as they come; one thread each, so that processes do not fight for cores."""
+    """Results as they come; one thread each, so that processes do not fight for cores.
+
+    `call` must not be of this module: a spawned process does not import `__main__`.
+    """
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context) as pool:

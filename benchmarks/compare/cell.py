@@ -144,6 +144,13 @@ def pool(dataset: str, folder: Path) -> ArrowRows:
     return rows(dataset, "TE" if dataset != "spoken" else "T", folder)
 
 
+def train_shadow(dataset: str, folder: Path, number: int) -> int:
+    """Train shadow model `number`, which is returned, unless an earlier run did."""
+    torch.set_num_threads(1)
+    Cell(dataset, "", 0, folder, 0).cache.shadow(pool(dataset, folder), number)
+    return number
+
+
 def _shadows(cell: Cell, parts: Splits) -> tuple[ShadowScores, ShadowScores] | None:
     if not cell.shadows:
         return None

@@ -16,7 +16,7 @@ from tests.line.small import RETRAIN, file, people_in, respec, run
 pytestmark = pytest.mark.usefixtures("quick")
 
 POLISH = {"strategy": "fine_tune", "repair": {"epochs": 1, "lr": 0.001}}
-RUIN = {"strategy": "top_k", "fraction": 1.0, "noise": "additive", "scale": 100.0}
+RUIN = {"strategy": "ssd", "alpha": 1e-6, "dampening": 1e-6}
 UNDECIDED = {
     "held_out": 1.0,
     "hard_row_auc": 0.5,
