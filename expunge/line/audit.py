@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from expunge.evaluation import ShadowScores
+from expunge.evaluation import Metric, ShadowScores
 from expunge.line.audit_metrics import (
     Draw,
     against_retrain,
@@ -25,12 +25,13 @@ from expunge.line.audit_metrics import (
     outcome_of,
     summary,
 )
+from expunge.line.audit_networks import network_metrics
 from expunge.line.bench import Bench, Slot, open_bench
 from expunge.line.context import Line
 from expunge.line.mock import MIN_ROWS, Mock, MockError, draw_mock
 from expunge.line.qualification import settings_digest
 from expunge.line.shadows import shadow_scores
-from expunge.line.trial import Ground, Made
+from expunge.line.trial import Ground, Made, Tested
 from expunge.requests import MOCK_KINDS, MockKind, Qualification
 
 DRAWS = 3
@@ -140,10 +141,10 @@ def _mocks(
 
 @dataclass(frozen=True)
 class _Retrains:
-    """Two exact retrains of one mock request, seeds apart."""
+    """Two exact retrains of one mock request, seeds apart, and their scores."""
 
-    first: Made
-    second: Made
+    made: tuple[Made, Made]
+    tested: tuple[Tested, Tested]
 
 
 class _Audit:
@@ -174,19 +175,25 @@ class _Audit:
     def _draw(self, ground: Ground, rung: int, number: int, retrains: _Retrains | None) -> Draw:
         made = self._make(ground, f"rung-{rung}", rung=rung)
         draw = measured(ground, made, rung=rung)
-        if retrains is None:
-            return draw
-        first, second = retrains.first, retrains.second
-        if first.tested is None or second.tested is None:
-            return draw
-        if rung == self.last:
-            more = against_retrain(ground, made, first.tested, None)
-            more |= noise_floor(ground, first.tested, second.tested)
-        else:
-            null = self._make(ground, f"null-{rung}", rung=rung, base=first.weights)
-            more = against_retrain(ground, made, first.tested, null)
-        more |= lira_of(ground, made, first.tested, self._shadows[number])
+        more = network_metrics(ground, made, retrains.made if retrains else None)
+        if retrains is not None:
+            more |= self._beside(ground, made, rung, number, retrains)
+        made.discard()
         return replace(draw, metrics={**draw.metrics, **more})
+
+    def _beside(
+        self, ground: Ground, made: Made, rung: int, number: int, retrains: _Retrains
+    ) -> dict[str, Metric]:
+        """What only exact retrains of the same mock request can tell."""
+        first, second = retrains.tested
+        if rung == self.last:
+            more = against_retrain(ground, made, first, None)
+            more |= noise_floor(ground, first, second)
+        else:
+            null = self._make(ground, f"null-{rung}", rung=rung, base=retrains.made[0].weights)
+            more = against_retrain(ground, made, first, null)
+            null.discard()
+        return more | lira_of(ground, made, first, self._shadows[number])
 
     def _shadow_scores(self, ground: Ground) -> tuple[ShadowScores, ShadowScores]:
         """Scores of the shadow models on forgotten and held-out rows; shared by all mocks."""
@@ -196,13 +203,15 @@ class _Audit:
             )
         return forget, held_out
 
-    def _retrains(self, ground: Ground) -> _Retrains:
-        return _Retrains(
-            *(
-                self._make(ground, f"retrain-{number}", rung=self.last, reference=number)
-                for number in range(2)
-            )
+    def _retrains(self, ground: Ground) -> _Retrains | None:
+        """Two exact retrains of the ground's request; None if one diverged."""
+        first, second = (
+            self._make(ground, f"retrain-{number}", rung=self.last, reference=number)
+            for number in range(2)
         )
+        if first.tested is None or second.tested is None:
+            return None
+        return _Retrains((first, second), (first.tested, second.tested))
 
     def _make(self, ground: Ground, name: str, *, rung: int, **options: Any) -> Made:
         what = name.split("-", maxsplit=1)[0].replace("rung", self.bench.spec.ladder[rung].strategy)

@@ -22,6 +22,7 @@ from expunge.errors import TerminalError, TransientError
 from expunge.evaluation import Scores, reference_margin, score
 from expunge.line.attempt import seed_of
 from expunge.line.context import Line
+from expunge.line.generator import generator
 from expunge.line.ingest import refuse_open_batch
 from expunge.line.recover import recover
 from expunge.line.references import references
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import torch
 
     from expunge.evaluation.scores import Floats
+    from expunge.evaluation.spdgan import Fitted
 
 _HOLDER = "holder"
 Slot = Callable[[], AbstractContextManager[None]]
@@ -60,6 +62,7 @@ class Bench:
     training: ArrowRows
     held_out: ArrowRows
     peers: list[torch.nn.Module]
+    generator: Fitted
     slot: Slot
 
     @property
@@ -82,12 +85,17 @@ class Bench:
         key = ["audit", self.spec.name, self.champion.version, kind]
         return seed_of("/".join(key if draw is None else [*key, str(draw)]))
 
-    def scored(self, weights: Path, *splits: ArrowRows) -> tuple[Scores, ...]:
-        """Scores of some weights on some rows."""
+    def load(self, weights: Path) -> torch.nn.Module:
+        """The spec's network with some weights."""
         from expunge.training import load_weights
 
         model = network(self.line.workspace, self.spec).build(self.spec.recipe.seed)
         load_weights(model, weights)
+        return model
+
+    def scored(self, weights: Path, *splits: ArrowRows) -> tuple[Scores, ...]:
+        """Scores of some weights on some rows."""
+        model = self.load(weights)
         return tuple(score(model, split, device=device_of(self.spec)) for split in splits)
 
     def check(self) -> None:
@@ -114,8 +122,9 @@ def open_bench(line: Line, spec: ModelSpec, slot: Slot) -> Iterator[Bench]:
         line.progress("audit", f"{spec.name}: version {champion.version}")
         training, held_out = line.rows(dataset, "T"), line.rows(dataset, "E")
         peers = references(line, fence, spec)
+        fitted = generator(line, fence, spec, peers)
         folder = _folder(line, spec)
-    bench = Bench(line, spec, champion, version, folder, training, held_out, peers, slot)
+    bench = Bench(line, spec, champion, version, folder, training, held_out, peers, fitted, slot)
     try:
         line.registry.fetch_weights(spec.name, champion.version, folder / "champion")
         with writing(folder):

@@ -49,6 +49,10 @@ class Made:
     cost: float
     seconds: float
 
+    def discard(self) -> None:
+        """Remove the weights; the scores stay."""
+        shutil.rmtree(self.weights.parent, ignore_errors=True)
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -97,8 +101,8 @@ class Ground:
     ) -> Made:
         """Unlearn the mock request by a rung, from the champion or from other weights `base`.
 
-        With `reference`, a number that sets its seed apart, train the exact retrain instead; only
-        its weights are kept.
+        With `reference`, a number that sets its seed apart, train the exact retrain instead. The
+        weights stay until `discard`.
         """
         folder = self.folder / name
         folder.mkdir()
@@ -111,8 +115,6 @@ class Ground:
                 return Made(folder / WEIGHTS, None, result["diverged"], 0.0, 0.0)
             splits = self.forget, self.retain, self.bench.held_out
             tested = Tested(*self.bench.scored(folder / WEIGHTS, *splits))
-        if reference is None:
-            shutil.rmtree(folder)
         cost, seconds = float(result["edit"]["cost"]), float(result["work_seconds"])
         return Made(folder / WEIGHTS, tested, None, cost, seconds)
 

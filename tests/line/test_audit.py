@@ -34,6 +34,8 @@ RUIN = {"strategy": "top_k", "fraction": 1.0, "noise": "additive", "scale": 100.
 SHUFFLE = {"strategy": "random_k", "fraction": 0.5, "noise": "reinit", "repair": MEND}
 GATE = {"held_out": 0.1}
 NAMES = {"forgetting_rate_v", "auc", "hard_row_auc", "generalisation", "cost", "wall_seconds"}
+OF_NETWORKS = {"ud", "ud_control", "ud_calibrated", "nud", "ud_sign_noise", "probe_hard_row_auc"}
+OF_RETRAINS = {"js_gap", "js_floor", "relearn_ratio", "retain_only_return"}
 
 
 def numbers(record: Qualification) -> dict[str, list[float | None]]:
@@ -55,7 +57,8 @@ def test_each_strategy_gets_a_record_of_each_kind_and_the_rest_stays(crowd: Line
     assert report.records == crowd.ledger.qualifications("small-mlp")
     for record in report.records:
         assert (record.version, record.dataset_ordinal) == ("1", 1)
-        assert set(record.metrics["metrics"]) >= NAMES
+        assert set(record.metrics["metrics"]) >= NAMES | OF_NETWORKS
+        assert not set(record.metrics["metrics"]) & OF_RETRAINS
         assert all(rows >= 300 for rows in record.metrics["rows"])
         auc = record.metrics["metrics"]["auc"]
         assert auc["sd"] is not None and len(auc["values"]) == 2
@@ -106,6 +109,7 @@ def test_a_class_that_is_forgotten_as_asked_is_no_damage(crowd: Line) -> None:
     assert found["forget_accuracy"]["mean"] == 0
     assert found["forgetting_rate_v"]["mean"] == pytest.approx(1)
     assert found["generalisation"]["mean"] > -0.15
+    assert "cannot name it" in found["probe_hard_row_auc"]["undefined"]
 
 
 @pytest.mark.usefixtures("quick")
@@ -116,7 +120,12 @@ def test_retrains_add_the_true_rate_null_and_the_noise_floor(crowd: Line) -> Non
     assert {"forgetting_rate", "null_hard_row_auc", "leak_hard_row_auc"} <= set(numbers(shuffled))
     assert retrained.strategy == "exact_retrain"
     found = retrained.metrics["metrics"]
-    assert {"floor_forgetting_rate", "floor_hard_row_auc"} <= set(found)
+    assert {"floor_forgetting_rate", "floor_hard_row_auc"} | OF_NETWORKS | OF_RETRAINS <= set(found)
+    assert found["js_gap"]["reference"] == pytest.approx(found["js_floor"]["mean"])
+    assert found["probe_hard_row_auc"]["mean"] == pytest.approx(
+        found["probe_hard_row_auc"]["reference"], abs=0.1
+    )
+    assert "SPD-GAN is not resolvable" in found["ud"]["undefined"]
     assert 0 < abs(found["floor_hard_row_auc"]["mean"]) < 0.1
     leak, null, own = (
         numbers(shuffled)[f"{name}hard_row_auc"][0] for name in ("leak_", "null_", "")
