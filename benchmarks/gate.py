@@ -188,7 +188,8 @@ def show(trials: list[list[dict[str, Any]]]) -> None:
     for each in every:
         kind = "exact retrains" if each["model"] == RETRAIN else "weak unlearnings"
         groups.setdefault((each["held_out"], kind), []).append(each)
-    print("| held out | rungs | candidates | n | pass | fail | inconclusive | asked | share, 95 % |")
+    heads = "held out | rungs | candidates | n | pass | fail | inconclusive | asked | share, 95 %"
+    print(f"| {heads} |")
     print("|---|---|---|---|---|---|---|---|---|")
     for rungs in RUNGS:
         for (held_out, name), group in groups.items():
