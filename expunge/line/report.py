@@ -83,7 +83,7 @@ def batch_report(line: Line, batch_id: str) -> BatchReport:
             for model in sorted(batch.champions)
             if (report := _model(line, batch_id, model, batch.champions[model]))
         ),
-        seconds=_seconds(line, batch_id),
+        seconds=seconds(line, batch_id),
     )
 
 
@@ -108,7 +108,7 @@ def _model(line: Line, batch_id: str, model: str, champion: str | None) -> Model
     if decided is None:
         return None
     decision, version = decided
-    tried = _attempts(line, batch_id, model)
+    tried = attempts(line, batch_id, model)
     rungs = tuple(_rung(line, attempt) for attempt in tried)
     promoted = tried and line.ledger.outcome(batch_id, "promote", tried[-1].part)
     return ModelReport(
@@ -119,17 +119,17 @@ def _model(line: Line, batch_id: str, model: str, champion: str | None) -> Model
         strategy=rungs[-1].strategy if promoted else None,
         metrics=rungs[-1].metrics if promoted else {},
         rungs=rungs,
-        plan=_plan(line, batch_id, model),
+        plan=plan_words(line, batch_id, model),
     )
 
 
-def _plan(line: Line, batch_id: str, model: str) -> str:
+def plan_words(line: Line, batch_id: str, model: str) -> str:
     """Why the ladder was not tried as the spec has it, of the last base; empty if it was."""
     parts = [p for p in line.ledger.parts(batch_id, "plan") if p.split("/")[0] == model]
     return str(line.found(batch_id, "plan", parts[-1])["why"]) if parts else ""
 
 
-def _attempts(line: Line, batch_id: str, model: str) -> list[Attempt]:
+def attempts(line: Line, batch_id: str, model: str) -> list[Attempt]:
     """Attempts that reached the gate, in the order in which they were made."""
     tried = []
     for part in line.ledger.parts(batch_id, "gate"):
@@ -151,9 +151,10 @@ def _rung(line: Line, attempt: Attempt) -> RungReport:
     )
 
 
-def _seconds(line: Line, batch_id: str) -> dict[str, float]:
+def seconds(line: Line, batch_id: str) -> dict[str, float]:
+    """What each station took, all attempts together."""
     totals: dict[str, float] = defaultdict(float)
     for station in STATIONS:
         for part in line.ledger.parts(batch_id, station):
             totals[station] += line.found(batch_id, station, part)["seconds"]
-    return {station: round(seconds, 3) for station, seconds in totals.items()}
+    return {station: round(spent, 3) for station, spent in totals.items()}

@@ -15,6 +15,7 @@ from expunge.requests.errors import (
 )
 from expunge.requests.ledger import Ledger, utc_now
 from expunge.requests.status import DatasetStatus, Deadlines, ModelStatus, Status
+from expunge.requests.summary import Asked, BatchSummary
 from expunge.requests.values import (
     MOCK_KINDS,
     AuditOutcome,
@@ -45,9 +46,11 @@ from expunge.requests.versions import Suppressed
 
 __all__ = [
     "MOCK_KINDS",
+    "Asked",
     "AuditOutcome",
     "Batch",
     "BatchState",
+    "BatchSummary",
     "Claim",
     "DatasetLockedError",
     "DatasetStatus",

@@ -7,6 +7,7 @@ from typing import Any
 
 from expunge.requests import batches, dispositions, effects, outcomes
 from expunge.requests.store import Store
+from expunge.requests.summary import BatchSummary, summary
 from expunge.requests.values import Batch, BatchState, Claim, Effect, Fence
 
 
@@ -46,6 +47,11 @@ class Workbench:
         """How many of the requests that the batch ever claimed are in which state now."""
         with self._store.read() as connection:
             return batches.request_states(connection, batch_id)
+
+    def summary(self, batch_id: str) -> BatchSummary:
+        """The batch in counts and dates: requests by regulation, people erased."""
+        with self._store.read() as connection:
+            return summary(connection, batch_id, self._store.now())
 
     def dispose(
         self,
