@@ -126,6 +126,13 @@ class DatasetSpec(_Spec):
     min_held_out_subjects: Annotated[int, Field(ge=1)] = 20
     reappearance: Literal["block", "allow_after_erasure"] = "block"
     expectations: Expectations = Expectations()
+    retest_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="for how many days after an erasure the sealed rows may be read, to test "
+        "later models on them again; 0: never",
+    )
 
     @model_validator(mode="after")
     def _distinct_columns(self) -> DatasetSpec:

@@ -66,6 +66,13 @@ def evaluate(inputs: EvaluationInput, *, seed: int, resamples: int = RESAMPLES) 
     return Evaluation(tuple(metrics), worst, inputs.request, seed, resamples)
 
 
+def hard_row_aucs(
+    inputs: EvaluationInput, *, seed: int, resamples: int = RESAMPLES
+) -> list[Metric]:
+    """Hard-row AUC of candidate and champion alone, as `evaluate` measures it."""
+    return _memberships("hard_row_auc", inputs, _hard_population(inputs), seed, resamples)
+
+
 def _staying(inputs: EvaluationInput) -> tuple[Scores, Scores]:
     """Held-out scores of champion and candidate, without a class that is to be forgotten whole.
 

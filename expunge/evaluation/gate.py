@@ -6,6 +6,9 @@ decide. Over-forgetting is the same on the other side. Bounds hold at 1 − α/r
 tries several strategies gets no more chances to pass by luck than one that tries one. A candidate
 passes only if every criterion does; inconclusive never promotes (method.md, section 3).
 
+People of earlier batches, where their rows may be read again, passed once already. For them the
+burden of proof is turned round: a candidate fails only where it is shown to know them again.
+
 A retrain has nothing to forget and is judged on utility only. When it is the last rung nothing
 better can be had, and refusing it leaves erased people in service: there the burden of proof is
 turned round, and it fails only if it is shown to be worse than the champion by more than δ. A fast
@@ -66,6 +69,7 @@ def judge(evaluation: Evaluation, gate: GateSpec, *, rung: int, rungs: int, exac
             _membership(evaluation, gate, alpha, OVER_FORGETTING),
             _held_out(evaluation, gate, alpha, last=False),
             _each_person(evaluation, gate, alpha),
+            *_earlier(evaluation, gate, alpha),
         )
     return Verdict(_overall(criteria), criteria, rung, rungs, exact, alpha)
 
@@ -185,6 +189,34 @@ def _each_person(evaluation: Evaluation, gate: GateSpec, alpha: float) -> Criter
         upper=math.nan,
         words=words,
     )
+
+
+def _earlier(evaluation: Evaluation, gate: GateSpec, alpha: float) -> tuple[Criterion, ...]:
+    """Whether people of earlier batches are known again; none where no row of theirs was scored.
+
+    They passed once, so doubt is no refusal: it fails if the lower bound is above the margin, and
+    passes otherwise, with too few rows as well.
+    """
+    known = {each.name: each for each in evaluation.metrics}
+    metric, margin = known.get("earlier_hard_row_auc"), gate.hard_row_auc
+    if metric is None or metric.undefined:
+        return ()
+    low, high = bounds(metric, alpha)
+    why = _unjudged(metric, gate)
+    outcome: Outcome = "fail" if not why and low > margin else "pass"
+    if why:
+        words = (
+            f"Whether it knows people of earlier batches again cannot be told ({why}), and they "
+            "passed once."
+        )
+    else:
+        end = "so it knows them again" if low > margin else "so it is not shown to know them again"
+        words = (
+            f"It ranks the {metric.n} hard rows of earlier batches above held-out ones with AUC "
+            f"{metric.value:.3f}; {metric.reference:.3f} is expected, {margin:g} more allowed, and "
+            f"the difference is at least {low:+.3f} at {1 - alpha:.1%}, {end}."
+        )
+    return (_criterion("earlier", metric, margin, (low, high), outcome=outcome, words=words),)
 
 
 def _criterion(

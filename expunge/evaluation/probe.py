@@ -9,8 +9,7 @@ probe on the exact retrain says what a model that never saw them gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,16 +19,19 @@ from torch import nn
 from expunge.evaluation.evaluate import RESAMPLES
 from expunge.evaluation.membership import TwoSides
 from expunge.evaluation.metric import EvaluationError, Metric, RequestKind
-from expunge.evaluation.rates import sample_rows
+from expunge.evaluation.rates import sample_rows, undefined
 from expunge.evaluation.roc import area
 from expunge.evaluation.scores import Codes, Floats, Scores, scores_of_logits
 from expunge.training import RowReader, labels, pick_device
 from expunge.training.device import reproducible_kernels
 from expunge.training.modes import mode
 
+NAME = "probe_hard_row_auc"
 RETAIN_ROWS = 5_000
+WIDEST = 4_096
 RIDGE = 1e-3
 _SHARPNESS = 10.0
+_CHUNK = 8_192
 
 
 def penultimate(
@@ -54,13 +56,20 @@ def penultimate(
     with mode(model, training=False), torch.no_grad(), reproducible_kernels():
         head = _head(model, reader.read(order[:1])[0], layer)
         caught: list[torch.Tensor] = []
-        hook = head.register_forward_pre_hook(lambda _, given: caught.append(_flat(given[0])))
+        hook = head.register_forward_pre_hook(lambda _, given: caught.append(_flat(given)))
         try:
             for part in torch.split(order, batch_size):
                 model(reader.read(part)[0])
         finally:
             hook.remove()
-    return np.asarray(torch.cat(caught).numpy())
+    features = torch.cat(caught)
+    if len(features) != len(order):
+        raise EvaluationError(
+            f"The layer that reads the features gave {len(features)} of them for {len(order)} "
+            "rows.",
+            fix="name a layer that runs once for each input",
+        )
+    return np.asarray(features.numpy())
 
 
 def _head(model: nn.Module, x: torch.Tensor, layer: str | None) -> nn.Module:
@@ -88,9 +97,14 @@ def _head(model: nn.Module, x: torch.Tensor, layer: str | None) -> nn.Module:
     return ran[-1]
 
 
-def _flat(given: torch.Tensor) -> torch.Tensor:
-    spread = given.flatten(2).mean(dim=2) if given.ndim > 2 else given
-    return spread.detach().double().cpu()
+def _flat(given: tuple[Any, ...]) -> torch.Tensor:
+    if not given or not isinstance(given[0], torch.Tensor) or given[0].ndim < 2:
+        raise EvaluationError(
+            "The layer that reads the features is not given one vector for each row.",
+            fix="name the layer that reads the features, as in `named_modules()`",
+        )
+    x = given[0].flatten(2).mean(dim=2) if given[0].ndim > 2 else given[0]
+    return x.detach().double().cpu()
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +126,9 @@ def fit_probe(features: Floats, targets: Codes, classes: int, *, ridge: float = 
 
     Outputs regress the one-hot class and lie about [0, 1]; a fixed factor of 10 makes logits of
     them, so that the margin compares the true class with the best of the others.
+
+    Raises:
+        EvaluationError: the features are not numbers.
     """
     mean, spread = features.mean(axis=0), features.std(axis=0)
     sd = np.where(spread > 0, spread, 1.0)
@@ -119,7 +136,13 @@ def fit_probe(features: Floats, targets: Codes, classes: int, *, ridge: float = 
     y = np.eye(classes)[targets]
     bias = y.mean(axis=0)
     gram = x.T @ x + ridge * len(x) * np.eye(x.shape[1])
-    weights = np.linalg.solve(gram, x.T @ (y - bias))
+    try:
+        weights = np.linalg.solve(gram, x.T @ (y - bias))
+    except np.linalg.LinAlgError:
+        raise EvaluationError(
+            "No probe can be fitted on the features of the retain rows.",
+            fix="train or unlearn the model again: its features are not numbers",
+        ) from None
     return Probe(mean, sd, _SHARPNESS * weights, _SHARPNESS * bias)
 
 
@@ -135,19 +158,71 @@ def probe_scores(
     layer: str | None = None,
     retain_rows: int = RETAIN_ROWS,
 ) -> TwoSides:
-    """Scores of (forget, held-out) rows under a probe fitted on a sample of retain rows."""
+    """Scores of (forget, held-out) rows under a probe fitted on a sample of retain rows.
+
+    Raises:
+        EvaluationError: no features are to be had, they are wider than 4,096, or not numbers.
+    """
     at = sample_rows(len(retain), seed=seed, size=retain_rows)
-    sample = torch.utils.data.Subset(retain, at.tolist())
 
-    def features(rows: Any) -> Floats:
-        return penultimate(model, rows, device=device, layer=layer)
+    def features(rows: Any, at: Codes) -> Floats:
+        part = torch.utils.data.Subset(rows, at.tolist())
+        return penultimate(model, part, device=device, layer=layer)
 
-    probe = fit_probe(features(sample), labels(retain)[at], classes)
-    return _scored(probe, features, forget), _scored(probe, features, held_out)
+    sample = features(retain, at)
+    if sample.shape[1] > WIDEST:
+        raise EvaluationError(
+            f"The features are {sample.shape[1]} numbers wide, more than {WIDEST}.",
+            fix="name a layer whose input is narrower",
+        )
+    probe = fit_probe(sample, labels(retain)[at], classes)
+
+    def scored(rows: Any) -> Scores:
+        steps = (np.arange(s, min(s + _CHUNK, len(rows))) for s in range(0, len(rows), _CHUNK))
+        logits = [probe.logits(features(rows, step)) for step in steps]
+        found = np.concatenate([np.zeros((0, classes)), *logits])
+        return scores_of_logits(found, labels(rows), rows.subject_codes)
+
+    return scored(forget), scored(held_out)
 
 
-def _scored(probe: Probe, features: Callable[[Any], Floats], rows: Any) -> Scores:
-    return scores_of_logits(probe.logits(features(rows)), labels(rows), rows.subject_codes)
+def probe_metrics(
+    models: tuple[nn.Module, nn.Module],
+    rows: tuple[Any, Any, Any],
+    reference_margin: tuple[Floats, Floats],
+    *,
+    exact: bool,
+    classes: int,
+    request: RequestKind = "subjects",
+    seed: int,
+    device: str = "cpu",
+    resamples: int = RESAMPLES,
+) -> tuple[Metric, Metric]:
+    """`probe_hard_row_auc` of the candidate, and `…_before` of the champion.
+
+    `models`: champion and candidate, which is its own reference if `exact`. `rows`: retain, forget
+    and held-out split. Undefined, with the reason, where the network's features cannot be had.
+    """
+    try:
+        champion, candidate = (
+            probe_scores(model, *rows, classes=classes, seed=seed, device=device)
+            for model in models
+        )
+    except EvaluationError as error:
+        why = error.what.rstrip(".")
+        return undefined(NAME, why), undefined(f"{NAME}_before", why)
+    before, after = (
+        probe_auc(
+            each,
+            reference_margin,
+            retrain=candidate if exact else None,
+            request=request,
+            seed=seed,
+            resamples=resamples,
+        )
+        for each in (champion, candidate)
+    )
+    return after, replace(before, name=f"{NAME}_before")
 
 
 def probe_auc(
@@ -164,7 +239,7 @@ def probe_auc(
     `reference_margin`: the reference models' margins on both sides, which say what is hard.
     """
     return area(
-        "probe_hard_row_auc",
+        NAME,
         candidate,
         retrain=retrain,
         reference_margin=reference_margin,

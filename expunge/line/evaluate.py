@@ -19,27 +19,19 @@ from expunge.evaluation import (
     EvaluationInput,
     Scores,
     SplitScores,
-    reference_margin,
-    sample_rows,
-    score,
 )
 from expunge.evaluation import evaluate as measure
 from expunge.line.attempt import Attempt, base_of, forgotten_batches, seed_of
 from expunge.line.context import Line
 from expunge.line.generator import generator
-from expunge.line.references import references
+from expunge.line.pair import Pair, pair_of
 from expunge.line.request import request_facts
-from expunge.line.unlearn import base_weights
-from expunge.networks import device_of, network
+from expunge.line.retest import earlier_facts, retest
 from expunge.requests import Fence
-from expunge.worker import WEIGHTS
 
 if TYPE_CHECKING:
-    import torch
-
     from expunge.evaluation.scores import Floats
-    from expunge.evaluation.spdgan import Degree, ExampleGrid, Fitted
-    from expunge.specs import ModelSpec
+    from expunge.evaluation.spdgan import ExampleGrid, Fitted
 
 SCORES, GRID = "scores.npz", "grid.npz"
 
@@ -60,10 +52,12 @@ def evaluate(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
         return
     unlearned = line.found(batch_id, "unlearn", attempt.part)
     facts: Mapping[str, Any] = {}
+    earlier: Mapping[str, Any] | None = None
     rows = None
     if not unlearned["diverged"]:
         rows = _rows(line, attempt)
         facts = request_facts(line, fence, attempt, rows)
+        earlier = earlier_facts(line, fence, attempt, rows)
     with line.station(batch_id, "evaluate", fence, attempt.part) as outcome:
         if outcome is None:
             return
@@ -71,90 +65,47 @@ def evaluate(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
             outcome |= {"evaluation": None, "diverged": unlearned["diverged"]}
             return
         line.progress("evaluate", f"{attempt.model}: {unlearned['strategy']}")
-        evaluation = _measured(line, fence, attempt, rows)
+        pair = pair_of(line, fence, attempt)
+        evaluation, inputs = _measured(line, fence, attempt, pair, rows)
         if facts["blind"]["distribution_differs"]:
             evaluation = evaluation.without_membership(facts["blind"]["words"].rstrip("."))
-        outcome |= {"evaluation": evaluation.to_json()}
+        again = retest(line, attempt, earlier, inputs, pair.hard)
+        evaluation = evaluation.extended(again.metrics, again.notes)
+        outcome |= {"evaluation": evaluation.to_json(), "earlier": again.found}
 
 
-def _measured(line: Line, fence: Fence, attempt: Attempt, rows: Splits) -> Evaluation:
-    """All metrics of the candidate; scores and pictures of perturbed rows are kept beside it."""
-    spec = attempt.spec(line)
-    exact = attempt.strategy(line) == "exact_retrain"
-    peers = references(line, fence, spec)
-    champion = _load(line, spec, base_weights(line, attempt))
-    candidate = _load(line, spec, attempt.folder(line) / WEIGHTS)
-    inputs = _inputs(spec, rows, (champion, candidate), peers, exact=exact)
+def _measured(
+    line: Line, fence: Fence, attempt: Attempt, pair: Pair, rows: Splits
+) -> tuple[Evaluation, EvaluationInput]:
+    """All metrics on the attempt's own batch; scores and pictures are kept beside the candidate."""
+    inputs = pair.inputs(rows)
     save_scores(attempt.folder(line) / SCORES, inputs)
-    evaluation = measure(inputs, seed=seed_of(attempt.batch_id))
-    fitted = generator(line, fence, spec, peers)
+    evaluation = measure(inputs, seed=rows.seed)
+    fitted = generator(line, fence, attempt.spec(line), pair.peers)
     save_grid(attempt.folder(line) / GRID, fitted, rows.held_out, seed=rows.seed)
-    degree = _degree(fitted, rows, (champion, candidate), exact=exact, device=device_of(spec))
-    return evaluation.extended((*degree.metrics, *degree.accuracies), degree.notes)
-
-
-def _inputs(
-    spec: ModelSpec,
-    rows: Splits,
-    models: tuple[torch.nn.Module, torch.nn.Module],
-    peers: list[torch.nn.Module],
-    *,
-    exact: bool,
-) -> EvaluationInput:
-    device = device_of(spec)
-
-    def scored(split: ArrowRows, *, hard: bool) -> SplitScores:
-        before, after = (score(model, split, device=device) for model in models)
-        return SplitScores(
-            champion=before,
-            candidate=after,
-            retrain=after if exact else None,
-            reference_margin=reference_margin(peers, split, device=device) if hard else None,
-        )
-
-    retain = rows.retain.select(sample_rows(len(rows.retain), seed=rows.seed))
-    return EvaluationInput(
-        forget=scored(rows.forget, hard=True),
-        retain=scored(retain, hard=False),
-        held_out=scored(rows.held_out, hard=True),
-    )
-
-
-def _degree(
-    fitted: Fitted,
-    rows: Splits,
-    models: tuple[torch.nn.Module, torch.nn.Module],
-    *,
-    exact: bool,
-    device: str,
-) -> Degree:
-    from expunge.evaluation.spdgan import Models, unlearning_degree
-
-    known = Models(*models, models[1] if exact else None)
-    return unlearning_degree(
-        fitted, known, rows.forget, rows.held_out, seed=rows.seed, device=device
-    )
-
-
-def _load(line: Line, spec: ModelSpec, weights: Path) -> torch.nn.Module:
-    from expunge.training import load_weights
-
-    model = network(line.workspace, spec).build(spec.recipe.seed)
-    load_weights(model, weights)
-    return model
+    degree = pair.degree(fitted, rows)
+    probed = pair.probed(rows, inputs)
+    found = evaluation.extended((*degree.metrics, *degree.accuracies, *probed), degree.notes)
+    return found, inputs
 
 
 def _rows(line: Line, attempt: Attempt) -> Splits:
     dataset = line.workspace.dataset(attempt.spec(line).dataset)
-    base = base_of(line, attempt.model, attempt.base)
-    seen = Where(max_ingest=base.ingest_seen)
-    sealed = {batch: line.sealed(batch) for batch in forgotten_batches(line, base)}
     return Splits(
-        forget=forget_rows(dataset, line.workspace.keys, sealed, where=seen),
+        forget=forget_split(line, attempt),
         retain=line.rows(dataset, "T"),
         held_out=line.rows(dataset, "E"),
         seed=seed_of(attempt.batch_id),
     )
+
+
+def forget_split(line: Line, attempt: Attempt) -> ArrowRows:
+    """The sealed rows that the attempt's base has to forget, in one order, into memory."""
+    dataset = line.workspace.dataset(attempt.spec(line).dataset)
+    base = base_of(line, attempt.model, attempt.base)
+    seen = Where(max_ingest=base.ingest_seen)
+    sealed = {batch: line.sealed(batch) for batch in forgotten_batches(line, base)}
+    return forget_rows(dataset, line.workspace.keys, sealed, where=seen)
 
 
 def save_scores(path: Path, inputs: EvaluationInput) -> None:

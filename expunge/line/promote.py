@@ -12,6 +12,8 @@ from expunge.evaluation import Evaluation
 from expunge.line.attempt import Attempt, base_of
 from expunge.line.budget import Spent, after_edit
 from expunge.line.context import Line
+from expunge.line.evaluate import SCORES, forget_split, load_margin, load_scores
+from expunge.line.kept import keep
 from expunge.line.register import register
 from expunge.lineage import Registered
 from expunge.requests import Decision, Fence, ModelVersion
@@ -26,6 +28,7 @@ def promote(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
         line.registry.set_candidate(attempt.model, registered.version)
         made = line.ledger.record_model(fence, _record(line, attempt, registered))
         _move_alias(line, fence, attempt, made.version)
+        _keep(line, attempt)  # before it is settled: a run that goes on begins here again
         decision: Decision = "retrained" if made.kind == "retrained" else "promoted"
         line.ledger.settle(fence, batch_id, attempt.model, decision=decision, version=made.version)
         outcome |= {"version_before": attempt.base, "version_after": registered.version}
@@ -73,6 +76,15 @@ def _record(line: Line, attempt: Attempt, registered: Registered) -> ModelVersio
 def _spent(line: Line, attempt: Attempt, base: ModelVersion) -> Spent:
     measured = line.found(attempt.batch_id, "evaluate", attempt.part)["evaluation"]
     return after_edit(base, Evaluation.from_json(measured), attempt.spec(line).gate)
+
+
+def _keep(line: Line, attempt: Attempt) -> None:
+    """What later batches need to test this one again; an exact model starts anew."""
+    if attempt.exact(line):
+        return
+    path = attempt.folder(line) / SCORES
+    scores, margin = load_scores(path, "forget", "candidate"), load_margin(path, "forget")
+    keep(line, attempt, forget_split(line, attempt), scores, margin)
 
 
 def _move_alias(line: Line, fence: Fence, attempt: Attempt, version: str) -> None:

@@ -11,6 +11,7 @@ import shutil
 from expunge.dataset import find_published
 from expunge.dataset import publish as publish_files
 from expunge.line.context import Line
+from expunge.line.kept import prune
 from expunge.requests import DatasetVersion, Effect, Fence
 
 OVER = ("finished", "failed", "postponed")
@@ -28,7 +29,8 @@ def sweep(line: Line, dataset: str) -> None:
     """Remove what batches that are over left behind: jobs, staged files, copies of rows.
 
     Sealed rows of a finished batch stay for the purge; a failed one erased nothing, and the
-    sealed rows of people who are still there go with their key.
+    sealed rows of people who are still there go with their key. What was kept of edits that no
+    serving model comes from goes too.
     """
     over = {b.id: b.state for b in line.ledger.batches(dataset) if b.state in OVER}
     for folder in ("jobs", "staging"):
@@ -39,6 +41,7 @@ def sweep(line: Line, dataset: str) -> None:
         if over.get(path.stem, "finished") != "finished":
             path.unlink(missing_ok=True)
             line.workspace.keys.destroy(path.stem)
+    prune(line, dataset)
 
 
 def finish_ingest(line: Line, fence: Fence, effect: Effect) -> DatasetVersion:
