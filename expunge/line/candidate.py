@@ -11,6 +11,7 @@ from expunge.evaluation.validity import validity
 from expunge.evaluation.validity_rules import METRICS
 from expunge.line.attempt import Attempt
 from expunge.line.context import Line
+from expunge.line.description import description
 from expunge.line.pictures import pictures
 from expunge.lineage import Candidate, DatasetInput, FactoryReference
 from expunge.networks import network
@@ -50,6 +51,8 @@ def candidate_of(line: Line, attempt: Attempt, effect_key: str) -> Candidate:
         batch_id=attempt.batch_id,
         tags={"expunge.gate": judged["outcome"]},
         figures=pictures(line, attempt, evaluation, unlearned),
+        title=f"{rung.strategy}: {judged['outcome']}",
+        description=description(attempt, judged, evaluation),
         artifacts={
             "edit.json": unlearned["edit"],
             "gate.json": dict(judged),
@@ -108,7 +111,10 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _numbers(evaluation: Evaluation, unlearned: Any) -> dict[str, float]:
-    """The finite metrics, with their standard errors and references, and the cost."""
+    """The finite metrics, with their standard errors and references, and the cost.
+
+    Six digits, as people read them; `metrics.json` has them all.
+    """
     numbers = {"cost_gradient_samples": float(unlearned["edit"]["cost"])}
     for metric in evaluation.metrics:
         for suffix, value in {
@@ -117,7 +123,7 @@ def _numbers(evaluation: Evaluation, unlearned: Any) -> dict[str, float]:
             "_reference": metric.reference,
         }.items():
             if value is not None and math.isfinite(value):
-                numbers[metric.name + suffix] = float(value)
+                numbers[metric.name + suffix] = float(f"{value:.6g}")
     return numbers
 
 

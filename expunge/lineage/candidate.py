@@ -64,7 +64,7 @@ class Candidate:
     `effect_key` is the deterministic key of the intent. `weights` is a safetensors file;
     `input_shape` is without the batch dimension. `curves` hold one value per epoch. `figures` are
     PNG bytes or matplotlib figures by file name, `artifacts` JSON values by file name (`.png` and
-    `.json` are added).
+    `.json` are added). `title` names the run; `description`, Markdown, is what people read first.
     """
 
     effect_key: str
@@ -84,6 +84,14 @@ class Candidate:
     tags: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, Figure | bytes] = field(default_factory=dict, repr=False)
     artifacts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    title: str = ""
+    description: str = ""
+
+    @property
+    def run_name(self) -> str:
+        """The title, or the kind, and the dataset version that it is a model of."""
+        version = self.datasets[0].version
+        return f"{self.title} ({version})" if self.title else f"{self.kind} {version}"
 
     @property
     def all_tags(self) -> dict[str, str]:

@@ -33,6 +33,8 @@ from expunge.lineage.runs import Run, discard_runs
 if TYPE_CHECKING:
     from torch import nn
 
+# Without it MLflow opens an experiment on its pages for language models.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/@+#=-]{0,499}")
 
 
@@ -69,6 +71,7 @@ class Registry(Aliases):
                 source=run.location,
                 run_id=run.run_id,
                 tags=candidate.all_tags,
+                description=candidate.description or None,
                 model_id=run.model_id,
                 await_creation_for=0,
             )
@@ -128,7 +131,7 @@ class Registry(Aliases):
         if found := self.client.get_experiment_by_name(name):
             return str(found.experiment_id)
         try:
-            return str(self.client.create_experiment(name, self._artifact_root(model)))
+            return str(self.client.create_experiment(name, self._artifact_root(model), _KIND))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric
 
 T = TypeVar("T")
+_NOTE = "mlflow.note.content"  # shown as the description of a run
 # Limits of MLflow's log_batch.
 _MAX_PARAMS, _MAX_METRICS, _MAX_VALUE = 100, 1000, 6000
 
@@ -36,8 +37,8 @@ class Run:
     def start(cls, client: MlflowClient, experiment: str, candidate: Candidate) -> Run:
         """Open a run with the candidate's tags, its effect key among them, and its model."""
         tags = candidate.all_tags
-        name = f"{candidate.kind} {tags['expunge.dataset_version']}"
-        run = client.create_run(experiment, tags=tags, run_name=name)
+        note = {_NOTE: candidate.description} if candidate.description else {}
+        run = client.create_run(experiment, tags={**tags, **note}, run_name=candidate.run_name)
         model = client.create_logged_model(
             experiment,
             name=candidate.model,

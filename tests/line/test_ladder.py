@@ -13,7 +13,7 @@ from tests.line.small import PEOPLE, RETRAIN, WILD, file, people_in, respec, run
 
 pytestmark = pytest.mark.usefixtures("quick")
 
-RUIN = {"strategy": "top_k", "fraction": 1.0, "noise": "additive", "scale": 100.0}
+RUIN = {"strategy": "ssd", "alpha": 1e-6, "dampening": 1e-6}
 POLISH = {"strategy": "fine_tune", "repair": {"epochs": 1, "lr": 0.001}}
 LENIENT = {"held_out": 1.0, "hard_row_auc": 0.5, "over_forgetting": 1.0, "min_hard_rows": 2}
 
@@ -23,7 +23,7 @@ def test_a_refused_rung_is_logged_and_the_next_one_promoted(line: Line) -> None:
     requests = file(line, *people_in(line, "T", 5))
     (model,) = run(line).models
     assert [(rung.strategy, rung.outcome) for rung in model.rungs] == [
-        ("top_k", "fail"),
+        ("ssd", "fail"),
         ("exact_retrain", "pass"),
     ]
     assert "damaged" in model.rungs[0].why
@@ -35,6 +35,11 @@ def test_a_refused_rung_is_logged_and_the_next_one_promoted(line: Line) -> None:
     assert refused.tags["expunge.gate"] == "fail"
     assert promoted.tags["expunge.gate"] == "pass"
     assert refused.aliases == []
+    logged = client.get_run(refused.run_id)
+    assert logged.info.run_name == "ssd: fail (small@2)"
+    assert refused.description == logged.data.tags["mlflow.note.content"]
+    assert refused.description.startswith("**Refused: `ssd`** on version 1")
+    assert "so it is damaged" in refused.description
     assert line.registry.champion("small-mlp") == "3"
     assert [known.version for known in line.ledger.model_versions("small-mlp")] == ["1", "3"]
     with pytest.raises(TerminalError, match="never champion"):
