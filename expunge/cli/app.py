@@ -18,8 +18,10 @@ from expunge.cli import (
     audit,
     datasets,
     decisions,
+    import_table,
     imports,
     models,
+    report,
     requests,
     run,
     setup,
@@ -80,8 +82,10 @@ models.register_train(app)
 audit.register(app)
 app.add_typer(requests.app, name="request")
 imports.register(requests.app)
+import_table.register(requests.app)
 decisions.register(requests.app)
 run.register(app)
+report.register(app)
 status.register(app)
 app.add_typer(trace.app, name="trace")
 app.add_typer(models.app, name="model")

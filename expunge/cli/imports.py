@@ -1,13 +1,13 @@
-"""`expunge request import`: a file of requests. The good lines are kept, the others told.
+"""`expunge request import`: a file of requests. The good rows are kept, the others told.
 
-A line that cannot be filed is named by its number and a reason; its content is never shown.
+A row that cannot be filed is named by its number and a reason; its content is never shown.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -26,8 +26,9 @@ from expunge.cli.requests import (
 from expunge.cli.session import Session
 
 if TYPE_CHECKING:
-    from expunge.requests import Filed, Filing, Ledger
-    from expunge.requests.intake import Rejected
+    from expunge.cli.progress import Reporter
+    from expunge.requests import Feed, Filed, Filing, Ledger
+    from expunge.requests.intake import Entry, Rejected
 
 SHOWN = 20  # refused lines in the table; --json has them all
 
@@ -37,6 +38,8 @@ class Format(StrEnum):
 
     CSV = "csv"
     JSONL = "jsonl"
+    OPENDSR = "opendsr"
+    CLOUDEVENTS = "cloudevents"
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def import_requests(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="CSV or JSONL with id and subject_id; - for standard input.",
+            help="CSV, JSONL, OpenDSR or CloudEvents; - for standard input.",
             show_default=False,
         ),
     ],
@@ -93,10 +96,14 @@ def import_requests(
     source: SourceOption = "import",
     regulation: RegulationOption = Regulation.GDPR,
     dataset: DatasetsOption = None,
+    identity_type: Annotated[
+        str,
+        typer.Option(metavar="TYPE", help="OpenDSR: the identity that is the datasets' subject."),
+    ] = "controller_customer_id",
 ) -> None:
-    """File the requests of a CSV or JSONL file. Importing it again changes nothing.
+    """File the requests of a file. Importing it again changes nothing.
 
-    Columns received_at, regulation, datasets and source override the options, line by line.
+    Fields received_at, regulation, datasets and source override the options, row by row.
     """
     from expunge.requests.intake import read_requests
 
@@ -109,14 +116,24 @@ def import_requests(
             source=source,
             regulation=regulation.value,
             datasets=datasets,
+            identity_type=identity_type,
         )
-        known = {spec.name for spec in session.workspace().datasets()}
-        imported = file_all(
-            ledger,
-            entries,
-            known,
-            lambda lines: progress("import", f"{plural(lines, 'line')} filed", lines),
-        )
+        imported = file_all(ledger, entries, known_datasets(session), told(progress))
+    conclude(session, imported)
+
+
+def known_datasets(session: Session) -> set[str]:
+    """The datasets that have a spec."""
+    return {spec.name for spec in session.workspace().datasets()}
+
+
+def told(progress: Reporter) -> Callable[[int], None]:
+    """What to call with the number of rows that are filed."""
+    return lambda rows: progress("import", f"{plural(rows, 'row')} filed", rows)
+
+
+def conclude(session: Session, imported: Imported) -> None:
+    """Say what became of the rows; exit status 1 where one was not taken."""
     if session.json:
         print_json(asdict(imported))
     else:
@@ -127,13 +144,21 @@ def import_requests(
 
 def file_all(
     ledger: Ledger,
-    entries: Iterable[Filing | Rejected],
+    entries: Iterable[Entry],
     known: set[str],
     on_progress: Callable[[int], None],
+    *,
+    feed: Feed | None = None,
+    skip_rejected: bool = False,
 ) -> Imported:
-    """File what can be filed, chunk by chunk; `known` are the datasets that have a spec."""
+    """File what can be filed, chunk by chunk; `known` are the datasets that have a spec.
+
+    The place of `feed` stays before the first rejected row, unless `skip_rejected`: it is read
+    again, and told again, until someone has mended it.
+    """
     imported, lines = Imported(), deque[int | None]()
-    for filed in ledger.file(_fit(entries, known, imported, lines)):
+    filings = _fit(entries, known, imported, lines, stops=not skip_rejected)
+    for filed in ledger.file(filings, feed):
         imported.count(filed, lines.popleft())
         if imported.filed % 5_000 == 0:
             on_progress(imported.filed)
@@ -141,10 +166,12 @@ def file_all(
 
 
 def _fit(
-    entries: Iterable[Filing | Rejected],
+    entries: Iterable[Entry],
     known: set[str],
     imported: Imported,
     lines: deque[int | None],
+    *,
+    stops: bool,
 ) -> Iterator[Filing]:
     """The filings; their line numbers, in the same order, go to `lines`."""
     from expunge.requests.intake import Rejected
@@ -156,7 +183,8 @@ def _fit(
             imported.rejected.append(Rejected(entry.line or 0, "names a dataset without a spec"))
         else:
             lines.append(entry.line)
-            yield entry
+            behind = stops and imported.rejected and entry.position is not None
+            yield replace(entry, position=None) if behind else entry
 
 
 def _print(session: Session, imported: Imported) -> None:

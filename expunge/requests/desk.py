@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from expunge.requests import decisions, filing, reading
+from expunge.requests import decisions, feeds, filing, reading
 from expunge.requests.store import Store
-from expunge.requests.values import Filed, Filing, Request, RequestState
+from expunge.requests.values import Feed, Filed, Filing, Request, RequestState
 
 
 class Desk:
@@ -15,9 +15,17 @@ class Desk:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def file(self, filings: Iterable[Filing]) -> Iterator[Filed]:
-        """File requests, chunk by chunk, as the result is read; FilingError for an unfit one."""
-        return filing.file(self._store, filings)
+    def file(self, filings: Iterable[Filing], feed: Feed | None = None) -> Iterator[Filed]:
+        """File requests, chunk by chunk, as the result is read; FilingError for an unfit one.
+
+        The positions of the filings become the place of `feed`, each with its own chunk.
+        """
+        return filing.file(self._store, filings, feed)
+
+    def feed(self, feed: Feed) -> Feed:
+        """The feed with the place that it was read to; LedgerConflictError if of another table."""
+        with self._store.read() as connection:
+            return feeds.resumed(connection, feed)
 
     def hold(self, request_id: str, reason: str) -> None:
         """Keep a pending request from being claimed: identity check, legal hold."""

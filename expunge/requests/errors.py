@@ -11,6 +11,10 @@ class LedgerUnavailableError(TransientError):
     """The database cannot be reached, is busy for too long, or has no room."""
 
 
+class SourceUnavailableError(TransientError):
+    """The database that requests are read from cannot be reached, or broke off."""
+
+
 class DatasetLockedError(TransientError):
     """Another process is the one writer of this dataset."""
 

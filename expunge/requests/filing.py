@@ -18,14 +18,14 @@ from sqlalchemy import Connection, func, insert, select
 
 from expunge.errors import TerminalError
 from expunge.keys import DataKey, ReferenceKey
-from expunge.requests import vault
+from expunge.requests import feeds, vault
 from expunge.requests.chunks import chunked
 from expunge.requests.deadlines import due_at
 from expunge.requests.errors import FilingError
 from expunge.requests.events import Draft, record
 from expunge.requests.schema import requests, targets
 from expunge.requests.schema import vault as vault_table
-from expunge.requests.values import REGULATIONS, Filed, Filing
+from expunge.requests.values import REGULATIONS, Feed, Filed, Filing
 from expunge.specs import checked_name
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _Rows:
     events: list[Draft] = field(default_factory=list)
 
 
-def file(store: Store, filings: Iterable[Filing]) -> Iterator[Filed]:
+def file(store: Store, filings: Iterable[Filing], feed: Feed | None = None) -> Iterator[Filed]:
     """File each, and yield what became of it once its chunk is committed."""
     for chunk in chunked(filings, CHUNK):
         for filing in chunk:
@@ -55,7 +55,7 @@ def file(store: Store, filings: Iterable[Filing]) -> Iterator[Filed]:
                     left="Chunks that were reported as filed are filed; nothing of this one is.",
                     fix="mend the filing, and file again: what is there already stays as it is",
                 )
-        yield from _file_chunk(store, chunk)
+        yield from _file_chunk(store, chunk, feed)
 
 
 def request_id(source: str, external_id: str) -> str:
@@ -107,7 +107,7 @@ def _unfit_time(moment: datetime | None) -> str | None:
     return None
 
 
-def _file_chunk(store: Store, chunk: list[Filing]) -> list[Filed]:
+def _file_chunk(store: Store, chunk: list[Filing], feed: Feed | None) -> list[Filed]:
     now = store.now()
     reference = store.keys.reference()
     known_keys = {key.key_id: key for key in (*store.keys.references(), reference)}
@@ -132,6 +132,8 @@ def _file_chunk(store: Store, chunk: list[Filing]) -> list[Filed]:
             known[request] = (reference.key_id, added["payload_digest"])
             filed.append(Filed(request, "accepted"))
         _insert(connection, rows, now)
+        if feed is not None:
+            feeds.advance(connection, now, feed, chunk)
     return filed
 
 

@@ -300,6 +300,17 @@ derived = Table(
     _moment("created_at"),
 )
 
+# How far each table of requests was read; `position` is a value of its cursor column.
+feeds = Table(
+    "feeds",
+    metadata,
+    _text("source", primary_key=True),
+    _text("table_name"),
+    _text("cursor_column"),
+    Column("position", JSON, nullable=False),
+    _moment("read_at"),
+)
+
 locks = Table(
     "locks",
     metadata,

@@ -33,6 +33,7 @@ ModelKind = Literal["trained", "unlearned", "retrained"]
 VersionKind = Literal["ingest", "erasure"]
 MockKind = Literal["subjects", "rows", "class"]
 AuditOutcome = Literal["pass", "fail", "inconclusive"]
+Position = str | int | float  # a value of a table's cursor column
 
 REGULATIONS: tuple[str, ...] = get_args(Regulation)
 REQUEST_STATES: tuple[str, ...] = get_args(RequestState)
@@ -47,8 +48,8 @@ class Filing:
     """One erasure request as it comes in.
 
     `source` with `external_id` is its key. `received_at` is aware; None says that the sender
-    gave no time, and the ledger's clock does. `line` is where in its file it stood, and no part
-    of the request.
+    gave no time, and the ledger's clock does. `line` is where in its file it stood, `position`
+    how far its table was read with it; neither is part of the request.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Filing:
     received_at: datetime | None
     datasets: tuple[str, ...]
     line: int | None = field(default=None, compare=False, kw_only=True)
+    position: Position | None = field(default=None, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,16 @@ class Filed:
 
     request_id: str
     outcome: Literal["accepted", "duplicate", "conflict"]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A table of requests by the team's name for it, and how far it was read; None: never."""
+
+    source: str
+    table: str
+    cursor_column: str
+    position: Position | None = None
 
 
 @dataclass(frozen=True)
