@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,37 @@ def test_a_single_person_still_known_fails_the_candidate():
     assert verdict(measured(worst=within_margin)).outcome == "pass"
 
 
+def again(auc=0.5, se=0.03, **hard) -> Evaluation:
+    """A clean candidate that was also measured on earlier batches."""
+    earlier = replace(measured(auc, se, **hard).metrics[0], name="earlier_hard_row_auc")
+    return measured().extended((earlier,))
+
+
+@pytest.mark.parametrize(
+    ("auc", "expected"), [(0.5, "pass"), (0.65, "pass"), (0.69, "pass"), (0.71, "fail")]
+)
+def test_people_who_passed_once_are_refused_only_where_they_are_shown_to_be_known(auc, expected):
+    assert outcomes(again(auc))["earlier"] == expected  # the lower bound is .051 below the gap
+    assert verdict(again(auc)).outcome == expected
+
+
+@pytest.mark.parametrize(
+    "hard",
+    [{"n": 49}, {"left_out": 200}, {"reference": None, "reference_kind": None}, {"gap_se": 0.4}],
+)
+def test_doubt_about_earlier_people_refuses_nothing(hard):
+    found = verdict(again(0.95, **hard))
+    assert found.outcome == "pass"
+    assert found.criteria[-1].name == "earlier"
+
+
+def test_earlier_people_are_a_criterion_only_where_they_were_measured():
+    unmeasured = again(undefined="no sealed row may be read")
+    for evaluation, exact in ((measured(), False), (unmeasured, False), (again(0.9), True)):
+        names = [each.name for each in verdict(evaluation, exact=exact).criteria]
+        assert "earlier" not in names
+
+
 @pytest.mark.parametrize(
     ("hard", "why"),
     [
@@ -135,7 +167,8 @@ def test_an_exact_retrain_is_judged_on_utility_only():
 
 
 def test_every_criterion_says_one_sentence():
-    for evaluation in (measured(), measured(0.9, gen=-0.2, worst=LOUD), measured(n=3)):
+    found = (measured(), measured(0.9, gen=-0.2, worst=LOUD), measured(n=3))
+    for evaluation in (*found, again(), again(0.9), again(n=3)):
         for criterion in verdict(evaluation).criteria:
             assert criterion.words.endswith(".")
             assert criterion.words.count(". ") == 0

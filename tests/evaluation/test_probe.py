@@ -5,7 +5,13 @@ from sklearn.linear_model import Ridge
 from torch import nn
 
 from expunge.evaluation import EvaluationError, reference_margin
-from expunge.evaluation.probe import fit_probe, penultimate, probe_auc, probe_scores
+from expunge.evaluation.probe import (
+    fit_probe,
+    penultimate,
+    probe_auc,
+    probe_metrics,
+    probe_scores,
+)
 from tests.evaluation.tiny import FACTORY, RECIPE, crowd, network, trained
 
 
@@ -72,3 +78,62 @@ def test_a_fresh_probe_finds_memory_in_features_that_a_retrain_does_not_have():
     assert found.value - found.reference > 3 * found.gap_se
     assert (own.value, own.gap_se) == (own.reference, 0.0)
     assert own.low < 0.5 < own.high
+
+
+def test_champion_and_candidate_are_probed_and_a_retrain_is_its_own_reference():
+    retain, forget, held_out = crowd(20, 5, 0), crowd(20, 5, 1), crowd(40, 5, 2)
+    models, rows = (network(), network()), (retain, forget, held_out)
+    hard = np.zeros(len(forget)), np.zeros(len(held_out))
+    given = {"classes": 3, "seed": 0, "resamples": 50}
+    after, before = probe_metrics(models, rows, hard, exact=False, **given)
+    assert (after.name, before.name) == ("probe_hard_row_auc", "probe_hard_row_auc_before")
+    assert after.value != before.value
+    sides = probe_scores(models[1], *rows, classes=3, seed=0)
+    assert after == probe_auc(sides, hard, seed=0, resamples=50)
+    own, _ = probe_metrics(models, rows, hard, exact=True, **given)
+    assert (own.reference_kind, own.reference, own.gap_se) == ("exact_retrain", own.value, 0.0)
+
+
+def test_features_that_cannot_be_had_leave_the_probe_undefined():
+    class Bare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(12, 3))
+            self.activation = nn.ReLU()
+
+        def forward(self, x):
+            return self.activation(x @ self.w)
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(12, 3)
+
+        def forward(self, x):
+            return self.head(x) + self.head(x)
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(12, 3)
+
+        def forward(self, x):
+            return self.head(input=x)
+
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(5000, 3)
+
+        def forward(self, x):
+            return self.head(x.repeat(1, 417)[:, :5000])
+
+    rows, hard = [crowd(6, 5, seed) for seed in range(3)], (np.zeros(30), np.zeros(30))
+    for kind, why in (
+        (Bare, "ran no layer"),
+        (Twice, "60 of them for 30 rows"),
+        (Named, "not given one vector"),
+        (Wide, "5000 numbers wide"),
+    ):
+        found = probe_metrics((kind(), kind()), rows, hard, exact=False, classes=3, seed=0)
+        assert all(why in str(metric.undefined) for metric in found), kind
