@@ -10,7 +10,7 @@ from prefect import flow
 
 from expunge.line import Line, Stations, run_batch
 from flows.limits import ensure_limits
-from tasks import claim, evaluate, gate, promote, publish, stage, unlearn, validate
+from tasks import claim, evaluate, gate, promote, publish, report, stage, unlearn, validate
 from tasks.lines import line_at, workspace_root
 
 
@@ -22,8 +22,8 @@ def deletion_batch(dataset: str, workspace: str | None = None) -> str | None:
     """
     ensure_limits()
     with line_at(workspace_root(workspace)) as line:
-        report = run_batch(line, dataset, STATIONS)
-    return report.batch_id if report else None
+        done = run_batch(line, dataset, STATIONS)
+    return done.batch_id if done else None
 
 
 def _root(line: Line) -> str:
@@ -40,4 +40,5 @@ STATIONS = Stations(
     gate=lambda line, *rest: gate.gate(_root(line), *rest),
     promote=lambda line, *rest: promote.promote(_root(line), *rest),
     hold=lambda line, *rest: promote.hold(_root(line), *rest),
+    report=lambda line, *rest: report.report(_root(line), *rest),
 )

@@ -20,6 +20,7 @@ from expunge.line.promote import hold, promote
 from expunge.line.publish import publish
 from expunge.line.recover import sweep
 from expunge.line.report import BatchReport, batch_report
+from expunge.line.reporting import owe_report, owed_reports, report
 from expunge.line.stage import stage
 from expunge.line.unlearn import unlearn
 from expunge.line.validate import validate
@@ -42,6 +43,7 @@ class Stations:
     gate: Callable[[Line, str, Fence, Attempt], bool] = gate
     promote: Callable[[Line, str, Fence, Attempt], None] = promote
     hold: Callable[[Line, str, Fence, str, str], None] = hold
+    report: Callable[[Line, str, Fence], None] = report
 
 
 def run_batch(line: Line, dataset: str, stations: Stations | None = None) -> BatchReport | None:
@@ -49,16 +51,24 @@ def run_batch(line: Line, dataset: str, stations: Stations | None = None) -> Bat
     do = stations or Stations()
     with line.lock(dataset) as fence:
         batch_id = do.claim(line, dataset, fence)
-        if batch_id is None:
-            return None
-        if line.ledger.batch(batch_id).state != "finished":
-            do.stage(line, batch_id, fence)
-            do.validate(line, batch_id, fence)
-            do.publish(line, batch_id, fence)
-            _settle_all(line, batch_id, fence, do)
-            line.ledger.finish(fence, batch_id)
-        sweep(line, dataset)
-        return batch_report(line, batch_id)
+        if batch_id is not None:
+            owe_report(line, fence, batch_id)
+            _erase(line, batch_id, fence, do)
+            sweep(line, dataset)
+        for owed in owed_reports(line, dataset):
+            do.report(line, owed, fence)
+        return batch_report(line, batch_id) if batch_id else None
+
+
+def _erase(line: Line, batch_id: str, fence: Fence, do: Stations) -> None:
+    """Take the rows out of the dataset and of every model, where there are any."""
+    if line.ledger.batch(batch_id).state == "finished":
+        return
+    do.stage(line, batch_id, fence)
+    do.validate(line, batch_id, fence)
+    do.publish(line, batch_id, fence)
+    _settle_all(line, batch_id, fence, do)
+    line.ledger.finish(fence, batch_id)
 
 
 def _settle_all(line: Line, batch_id: str, fence: Fence, do: Stations) -> None:

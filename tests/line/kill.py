@@ -37,6 +37,7 @@ import expunge.line.unlearn
 import expunge.requests.batches
 from expunge.line import Line, open_line, run_batch
 from expunge.lineage import Registry
+from expunge.lineage.batch_runs import BatchRuns
 from expunge.requests import Ledger
 
 DATASET = "small"
@@ -61,6 +62,7 @@ EFFECTS = (
     (expunge.line.unlearn, "_work"),
     (Registry, "register"),
     (Registry, "promote"),
+    (BatchRuns, "log_run"),
 )
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(["tests.line.kill"])

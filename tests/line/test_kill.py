@@ -24,6 +24,7 @@ WRITES = (
     "claim 1",
     "dispose 1",
     "conclude:claim 1",
+    "intend:report 1",
     "conclude:stage 1",
     "conclude:validate 1",
     "intend:publish 1",
@@ -48,6 +49,7 @@ WRITES = (
     "settle 1",
     "conclude:promote 1",
     "finish 1",
+    "complete 5",
 )
 EFFECTS = (
     "seal_rows 1",
@@ -56,11 +58,12 @@ EFFECTS = (
     "_work 1",
     "register 1",
     "promote 1",
+    "log_run 1",
 )
 # The end of a write is the start of what comes next, so that writes need one moment each.
 MOMENTS = (
     *(f"before {name}" for name in (*WRITES, *EFFECTS)),
-    *(f"after {name}" for name in (*EFFECTS, "finish 1")),
+    *(f"after {name}" for name in (*EFFECTS, "complete 5")),
 )
 
 
