@@ -72,3 +72,51 @@ def test_import_of_a_file_that_is_none_is_an_error(expunge, tmp_path):
     absent = expunge("request", "import", str(tmp_path / "absent.csv"))
     assert absent.exit_code == 1
     assert "cannot be opened" in absent.stderr
+
+
+def asked(number: int, **change: object) -> dict[str, object]:
+    identity = {
+        "identity_type": "controller_customer_id",
+        "identity_value": f"person-{number}",
+        "identity_format": "raw",
+    }
+    return {
+        "regulation": "ccpa",
+        "subject_request_id": f"a7551968-d5d6-44b2-9831-{number:012}",
+        "subject_request_type": "erasure",
+        "submitted_time": "2026-01-31T10:00:00Z",
+        "subject_identities": [identity],
+        **change,
+    }
+
+
+def test_import_takes_opendsr_as_lines_and_as_one_document(expunge, tmp_path):
+    requests = [asked(1), asked(2, subject_request_type="access"), asked(3)]
+    file = write(tmp_path / "in.opendsr.jsonl", *map(json.dumps, requests))
+    told = expunge("request", "import", file)
+    assert told.exit_code == 1
+    assert "2 accepted, 0 duplicates, 0 conflicts, 1 rejected" in told.stdout
+    assert "2   asks for access: only erasure is done here" in told.stdout
+    document = write(tmp_path / "in.json", json.dumps([asked(1), asked(4)], indent=2))
+    again = expunge.json("request", "import", document)
+    assert (again["accepted"], again["duplicates"]) == (1, 1)
+    assert {each["regulation"] for each in expunge.json("request", "list")} == {"ccpa"}
+
+
+def test_import_takes_cloudevents_by_the_identity_that_is_named(expunge, tmp_path):
+    mail = {"identity_type": "email", "identity_value": "ada@x.org", "identity_format": "raw"}
+    plain = {"specversion": "1.0", "source": "/portal", "type": "erase"}
+    events = [
+        {**plain, "id": "e0", "data": asked(1, subject_identities=[mail])},
+        {**plain, "id": "e1", "data": asked(2)},
+    ]
+    file = write(tmp_path / "in.jsonl", *map(json.dumps, events))
+    options = ("--format", "cloudevents", "--identity-type", "email", "--json")
+    found = json.loads(expunge("request", "import", file, *options).stdout)
+    assert found["accepted"] == 1
+    assert found["rejected"] == [{"line": 2, "reason": "has no identity of type email"}]
+    (request,) = expunge.json("request", "list")
+    assert (request["source"], request["external_id"]) == ("/portal", "e0")
+    wrong = expunge("request", "import", file)
+    assert "is written as --format cloudevents" in wrong.stdout
+    assert "ada" not in wrong.output

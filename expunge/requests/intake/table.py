@@ -141,13 +141,13 @@ def _query(
 ) -> Select[Any]:
     if connection.dialect.name == "sqlite":  # any column holds values of any kind
         place: ColumnElement[Any] = sa.type_coerce(cursor, sa.types.NULLTYPE)
-        start: ColumnElement[Any] = sa.literal(since, sa.types.NULLTYPE)
+        reached = place >= sa.literal(since, sa.types.NULLTYPE)
     else:
         place = sa.cast(cursor, sa.Text)
-        start = sa.cast(sa.literal(since, sa.Text), cursor.type)
+        reached = cursor >= sa.cast(sa.literal(since, sa.Text), cursor.type)
     shown = [_text(column).label(name) for name, column in columns.items()]
-    later = cursor.is_not(None) if since is None else cursor >= start
-    return sa.select(place.label(_PLACE), *shown).where(later).order_by(cursor)
+    wanted = cursor.is_not(None) if since is None else reached
+    return sa.select(place.label(_PLACE), *shown).where(wanted).order_by(cursor)
 
 
 def _text(column: ColumnElement[Any]) -> ColumnElement[Any]:
