@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from expunge.evaluation.evaluate import RESAMPLES
+from expunge.evaluation.evaluate import RESAMPLES, hard_row_aucs
+from expunge.evaluation.inputs import EvaluationInput, SplitScores
 from expunge.evaluation.membership import TwoSides
 from expunge.evaluation.metric import EvaluationError, Metric, RequestKind
 from expunge.evaluation.rates import sample_rows, undefined
@@ -211,18 +212,23 @@ def probe_metrics(
     except EvaluationError as error:
         why = error.what.rstrip(".")
         return undefined(NAME, why), undefined(f"{NAME}_before", why)
-    before, after = (
-        probe_auc(
-            each,
-            reference_margin,
-            retrain=candidate if exact else None,
-            request=request,
-            seed=seed,
-            resamples=resamples,
+    forget, held_out = (
+        SplitScores(
+            champion[side],
+            candidate[side],
+            candidate[side] if exact else None,
+            reference_margin[side],
         )
-        for each in (champion, candidate)
+        for side in (0, 1)
     )
-    return after, replace(before, name=f"{NAME}_before")
+    # One bootstrap for both; the retain split is not read.
+    found = hard_row_aucs(
+        EvaluationInput(forget, held_out, held_out, request), seed=seed, resamples=resamples
+    )
+    after, before = (
+        replace(each, name=name) for each, name in zip(found, (NAME, f"{NAME}_before"), strict=True)
+    )
+    return after, before
 
 
 def probe_auc(
