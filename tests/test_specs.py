@@ -7,13 +7,12 @@ from expunge.specs import (
     DatasetSpec,
     ExactRetrainRung,
     ModelSpec,
-    RandomKRung,
     SpecError,
-    TopKRung,
     checked_name,
     load_dataset_spec,
     load_model_spec,
 )
+from expunge.specs.rungs import RandomKRung, TopKRung
 
 DATASET = {
     "name": "digits",

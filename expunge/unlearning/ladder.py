@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from expunge.specs import (
+from expunge.specs import Recipe, RepairSpec
+from expunge.specs.rungs import (
     BottomKRung,
     ExactRetrainRung,
     FastRetrainRung,
@@ -13,8 +14,6 @@ from expunge.specs import (
     GradientAscentRung,
     NegGradPlusRung,
     RandomKRung,
-    Recipe,
-    RepairSpec,
     Rung,
     SalUnRung,
     SSDRung,

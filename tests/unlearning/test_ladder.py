@@ -4,15 +4,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter
 
-from expunge.specs import (
-    FineTuneRung,
-    RandomKRung,
-    Recipe,
-    RepairSpec,
-    Rung,
-    TopKRung,
-    load_model_spec,
-)
+from expunge.specs import Recipe, RepairSpec, Rung, load_model_spec
+from expunge.specs.rungs import FineTuneRung, RandomKRung, TopKRung
 from expunge.unlearning import (
     SSD,
     STRATEGIES,

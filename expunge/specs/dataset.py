@@ -1,0 +1,117 @@
+"""`data/NAME.yaml`: the columns of a dataset, the roles of its people, what a version must keep."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from expunge.specs.base import Column, Name, Share, Spec
+
+
+class Features(Spec):
+    """What the model reads: numeric `columns`, or one `column` of fixed-size tensors.
+
+    `categorical` columns hold codes, which SPD-GAN leaves as they are.
+    """
+
+    columns: tuple[Column, ...] | None = None
+    column: Column | None = None
+    shape: tuple[Annotated[int, Field(gt=0)], ...] | None = None
+    categorical: tuple[Column, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Features:
+        if (self.columns is None) == (self.column is None):
+            raise ValueError("give either `columns` or `column` with `shape`")
+        if self.column is not None and not self.shape:
+            raise ValueError("`column` needs `shape`, for example [1, 16, 16]")
+        if self.columns is not None and (self.shape or not self.columns):
+            raise ValueError("`columns` names at least one column and takes no `shape`")
+        if self.columns is not None and len(set(self.columns)) != len(self.columns):
+            raise ValueError("`columns` names a column twice")
+        if unknown := set(self.categorical) - set(self.columns or ()):
+            raise ValueError(f"`categorical` names {sorted(unknown)}, which `columns` does not")
+        return self
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch dimension."""
+        return self.shape if self.shape else (len(self.columns or ()),)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The feature columns of the stored table."""
+        return self.columns if self.columns else (self.column or "",)
+
+    @property
+    def categorical_positions(self) -> tuple[int, ...]:
+        """Places of the categorical columns in an input."""
+        return tuple((self.columns or ()).index(name) for name in self.categorical)
+
+    @property
+    def width(self) -> int:
+        """Numbers in one input."""
+        return math.prod(self.input_shape)
+
+
+class RoleShares(Spec):
+    """Share of subjects in each role (method.md, section 1)."""
+
+    T: Share = 0.65
+    V: Share = 0.05
+    R: Share = 0.12
+    F: Share = 0.06
+    E: Share = 0.12
+
+    @model_validator(mode="after")
+    def _sum(self) -> RoleShares:
+        total = self.T + self.V + self.R + self.F + self.E
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"the shares of the roles sum to {total:g}, not 1")
+        return self
+
+
+class Expectations(Spec):
+    """Bounds that a rewritten dataset has to keep."""
+
+    max_label_drift: Annotated[float, Field(gt=0, le=1)] = 0.1
+    min_rows: Annotated[int, Field(ge=1)] = 100
+    min_rows_per_role: Annotated[int, Field(ge=1)] = 10
+
+
+class DatasetSpec(Spec):
+    """`data/NAME.yaml`."""
+
+    name: Name
+    record_id: Column = "record_id"
+    subject_id: Column = "subject_id"
+    label: Column = "label"
+    classes: Annotated[int, Field(ge=2, le=100_000)]
+    features: Features
+    shards: Annotated[int, Field(ge=1, le=4096)] = 64
+    roles: RoleShares = RoleShares()
+    split: Column | None = Field(
+        default=None, description="a given column of T, V, R, F or E, in place of the keyed hash"
+    )
+    min_held_out_subjects: Annotated[int, Field(ge=1)] = 20
+    reappearance: Literal["block", "allow_after_erasure"] = "block"
+    expectations: Expectations = Expectations()
+    retest_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="for how many days after an erasure the sealed rows may be read, to test "
+        "later models on them again; 0: never",
+    )
+
+    @model_validator(mode="after")
+    def _distinct_columns(self) -> DatasetSpec:
+        names = [self.record_id, self.subject_id, self.label, *self.features.names]
+        names += [self.split] if self.split else []
+        if len(set(names)) != len(names):
+            raise ValueError("record_id, subject_id, label, split and features need own columns")
+        if reserved := {"role", "_ingest"} & ({*names} - {self.split}):
+            raise ValueError(f"{sorted(reserved)} is reserved for expunge's own columns")
+        return self
