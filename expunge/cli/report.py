@@ -79,9 +79,13 @@ def show(session: Session, found: Report, logged: str | None = None) -> None:
     parts: list[RenderableType] = [_asked(found), _erased(found)]
     for model in found.models:
         parts += _model(model)
-    print_parts(out, *parts, _seconds(found))
-    where = f"MLflow run {logged}, and " if logged else ""
-    out.print(f"\nAs a page: {where}expunge report {found.batch_id} --html FILE", soft_wrap=True)
+    pages = facts(
+        [
+            *([("MLflow run", logged)] if logged else []),
+            ("as a page", f"expunge report {found.batch_id} --html FILE"),
+        ]
+    )
+    print_parts(out, *parts, _seconds(found), pages)
 
 
 def _newest(line: Line) -> str:
