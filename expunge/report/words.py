@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from expunge.report.value import MeasuredRow, ModelPart, Report
+from expunge.report.value import MeasuredRow, ModelPart, Report, RungPart
 
 METRICS: Mapping[str, tuple[str, str]] = {
     "hard_row_auc": ("AUC on hard rows", "can an attacker tell hard forgotten rows from unseen?"),
@@ -128,6 +128,11 @@ def not_measured(rows: tuple[MeasuredRow, ...]) -> dict[str, list[str]]:
     return reasons
 
 
+def has_perturbed(rung: RungPart) -> bool:
+    """Whether rows were perturbed for a candidate, so that there is a plot of some."""
+    return any(row.metric.name == "ud" and not row.metric.undefined for row in rung.measured)
+
+
 def _decided(report: Report) -> list[ModelPart]:
     return [model for model in report.models if model.decision is not None]
 
@@ -135,7 +140,9 @@ def _decided(report: Report) -> list[ModelPart]:
 def _grounds(model: ModelPart) -> str:
     promoted = model.promoted
     if promoted is not None and promoted.qualification is not None:
-        return f"is let through by audit record {promoted.qualification}, its own rows too few,"
+        return (
+            f"is let through by audit record {promoted.qualification} (its own rows do not decide)"
+        )
     return "passed the gate"
 
 

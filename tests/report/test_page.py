@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from expunge.report import page
+from expunge.report import MeasuredRow, page
 from tests.report.made import (
     BATCH,
     audited,
@@ -64,7 +64,7 @@ def test_the_decision_comes_first_then_what_it_rests_on_in_order() -> None:
         "1 refused candidate.",
         "What was asked, and by when",
         "GDPR 15 16 Nov 2026 to 21 Nov 2026 16 Dec 2026 to 21 Dec 2026 none",
-        "14 completed, 1 about people who are not in the dataset",
+        "14 completed; 1 about people who are not in the dataset",
         "What was erased",
         "560 rows, 7.0 % of 8,000",
         "24 of 64",
@@ -95,6 +95,15 @@ def test_what_was_not_measured_or_is_not_valid_says_why() -> None:
     text = Seen(page(report(model(rung(measured=(row, invalid)))), {})).text
     assert "Not measured: UD. SPD-GAN is not resolvable." in text
     assert "Not valid here: it needs 60 forget rows (3 there)." in text
+
+
+def test_a_plot_of_rows_that_is_left_out_is_told() -> None:
+    made = rung(measured=(MeasuredRow(metric("ud", 0.1), None, None, ""),))
+    told = "A plot of perturbed rows is in the MLflow run."
+    plots = {"scores.png": PIXEL}
+    assert told in Seen(page(report(model(made)), {made.run_id or "": plots})).text
+    plots["perturbed.png"] = PIXEL
+    assert told not in Seen(page(report(model(made)), {made.run_id or "": plots})).text
 
 
 def test_a_qualified_candidate_cites_the_audit_record() -> None:
