@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def test_the_mlp_flattens_whatever_it_is_given() -> None:
     assert network(torch.zeros(5, 3, 4)).shape == (5, 3)
 
 
-NETWORKS = {
+NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "resnet.py:ResNet18": ({"classes": 4, "channels": 1, "width": 4}, (3, 1, 16, 16)),
     "tabular.py:TabularMLP": (
         {"inputs": 5, "classes": 4, "categorical": [1, 4], "levels": [3, 7], "hidden": [8]},
