@@ -5,6 +5,7 @@ A row that cannot be filed is named by its number and a reason; its content is n
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -156,6 +157,7 @@ def file_all(
     The place of `feed` stays before the first rejected row, unless `skip_rejected`: it is read
     again, and told again, until someone has mended it.
     """
+    gc.freeze()  # a collection would look through every library, and a million rows cause many
     imported, lines = Imported(), deque[int | None]()
     filings = _fit(entries, known, imported, lines, stops=not skip_rejected)
     for filed in ledger.file(filings, feed):

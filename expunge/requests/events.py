@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
+from expunge.requests.bulk import insert_rows
 from expunge.requests.schema import events
 from expunge.requests.values import Event
 
@@ -35,22 +36,11 @@ def record(connection: Connection, at: datetime, drafts: Sequence[Draft]) -> Non
     if not drafts:
         return
     last = connection.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one()
-    connection.execute(
-        insert(events),
-        [
-            {
-                "seq": seq,
-                "at": at,
-                "kind": draft.kind,
-                "request_id": draft.request_id,
-                "batch_id": draft.batch_id,
-                "dataset": draft.dataset,
-                "model": draft.model,
-                "payload": dict(draft.payload),
-            }
-            for seq, draft in enumerate(drafts, start=last + 1)
-        ],
-    )
+    rows = [
+        (seq, at, each.kind, each.request_id, each.batch_id, each.dataset, each.model, each.payload)
+        for seq, each in enumerate(drafts, start=last + 1)
+    ]
+    insert_rows(connection, events, rows)
 
 
 def read(store: Store, **wanted: str | None) -> Iterator[Event]:

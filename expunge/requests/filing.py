@@ -12,13 +12,15 @@ import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from expunge.errors import TerminalError
 from expunge.keys import DataKey, ReferenceKey
 from expunge.requests import feeds, vault
+from expunge.requests.bulk import insert_rows
 from expunge.requests.chunks import chunked
 from expunge.requests.deadlines import due_at
 from expunge.requests.errors import FilingError
@@ -31,18 +33,53 @@ from expunge.specs import checked_name
 if TYPE_CHECKING:
     from expunge.requests.store import Store
 
-CHUNK = 5_000
+CHUNK = 10_000  # fewer would write the pages of the random indexes more often
 _LONGEST = 1_000
+
+
+class _RequestRow(NamedTuple):
+    """A row of `requests`, in the order of its columns."""
+
+    id: str
+    source: str
+    external_id: str
+    subject_ref: str
+    key_id: str
+    regulation: str
+    received_at: datetime
+    due_at: datetime
+    extended: bool = False
+    state: str = "pending"
+    reason: None = None
+    payload_digest: str = ""
+
+
+class _TargetRow(NamedTuple):
+    """A row of `targets`, in the order of its columns."""
+
+    id: int
+    request_id: str
+    dataset: str
+    due_at: datetime
+    state: str = "pending"
+    batch_id: None = None
+    reason: None = None
+    cites: None = None
+    rows: int = 0
+    confirmed: bool = False
+    disposition: None = None
 
 
 @dataclass
 class _Rows:
     """What one chunk adds, by table."""
 
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    targets: list[dict[str, Any]] = field(default_factory=list)
-    vault: list[dict[str, Any]] = field(default_factory=list)
+    last_target: int
+    requests: list[_RequestRow] = field(default_factory=list)
+    targets: list[_TargetRow] = field(default_factory=list)
+    vault: list[tuple[int, str, bytes]] = field(default_factory=list)
     events: list[Draft] = field(default_factory=list)
+    payloads: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
 
 def file(store: Store, filings: Iterable[Filing], feed: Feed | None = None) -> Iterator[Filed]:
@@ -70,14 +107,19 @@ def unfit(filing: Filing) -> str | None:
             return f"{name} {problem}"
     if filing.regulation not in REGULATIONS:
         return f"regulation is not one of {', '.join(REGULATIONS)}"
-    if not filing.datasets or len(set(filing.datasets)) != len(filing.datasets):
+    return _unfit_datasets(filing.datasets) or _unfit_time(filing.received_at)
+
+
+@lru_cache(maxsize=1_024)
+def _unfit_datasets(datasets: tuple[str, ...]) -> str | None:
+    if not datasets or len(set(datasets)) != len(datasets):
         return "datasets is empty or names one twice"
     try:
-        for dataset in filing.datasets:
+        for dataset in datasets:
             checked_name(dataset, "dataset")
     except (TerminalError, TypeError):
         return "datasets has a name that no dataset can have"
-    return _unfit_time(filing.received_at)
+    return None
 
 
 def _unfit_text(value: object) -> str | None:
@@ -113,23 +155,25 @@ def _file_chunk(store: Store, chunk: list[Filing], feed: Feed | None) -> list[Fi
     known_keys = {key.key_id: key for key in (*store.keys.references(), reference)}
     intake = store.keys.data_key(vault.intake_key(now), create=True)
     ids = [request_id(filing.source, filing.external_id) for filing in chunk]
-    rows, filed = _Rows(), []
+    filed = []
     with store.write() as connection:
         known = _known(connection, ids)
-        target_id = connection.execute(
-            select(func.coalesce(func.max(targets.c.id), 0))
-        ).scalar_one()
+        last = select(func.coalesce(func.max(targets.c.id), 0))
+        rows = _Rows(connection.execute(last).scalar_one())
         for filing, request in zip(chunk, ids, strict=True):
-            if request in known:
-                same = _same(known[request], filing, known_keys)
+            digest = known.get(request)
+            if digest is not None:
+                same = _same(digest, filing, known_keys)
                 if not same:
                     rows.events.append(Draft("conflict_refused", request))
                 filed.append(Filed(request, "duplicate" if same else "conflict"))
                 continue
-            added = _add(rows, filing, request, reference, now)
-            _add_targets(rows, filing, added, intake, target_id)
-            target_id += len(filing.datasets)
-            known[request] = (reference.key_id, added["payload_digest"])
+            row = _request_row(filing, request, reference, now)
+            rows.requests.append(row)
+            known[request] = (reference.key_id, row.payload_digest)
+            told = rows.payloads.setdefault(filing.datasets, {"datasets": filing.datasets})
+            rows.events.append(Draft("received", request, payload=told))
+            _add_targets(rows, filing, row, intake)
             filed.append(Filed(request, "accepted"))
         _insert(connection, rows, now)
         if feed is not None:
@@ -164,52 +208,35 @@ def _payload_digest(filing: Filing, reference: ReferenceKey) -> str:
     return hmac.digest(reference.secret, message.encode(), "sha256").hex()
 
 
-def _add(
-    rows: _Rows, filing: Filing, request: str, reference: ReferenceKey, now: datetime
-) -> dict[str, Any]:
+def _request_row(
+    filing: Filing, request: str, reference: ReferenceKey, now: datetime
+) -> _RequestRow:
     received = filing.received_at or now
-    row = {
-        "id": request,
-        "source": filing.source,
-        "external_id": filing.external_id,
-        "subject_ref": reference.ref(filing.subject_id),
-        "key_id": reference.key_id,
-        "regulation": filing.regulation,
-        "received_at": received,
-        "due_at": due_at(filing.regulation, received),
-        "extended": False,
-        "state": "pending",
-        "reason": None,
-        "payload_digest": _payload_digest(filing, reference),
-    }
-    rows.requests.append(row)
-    rows.events.append(Draft("received", request, payload={"datasets": filing.datasets}))
-    return row
+    return _RequestRow(
+        id=request,
+        source=filing.source,
+        external_id=filing.external_id,
+        subject_ref=reference.ref(filing.subject_id),
+        key_id=reference.key_id,
+        regulation=filing.regulation,
+        received_at=received,
+        due_at=due_at(filing.regulation, received),
+        payload_digest=_payload_digest(filing, reference),
+    )
 
 
-def _add_targets(
-    rows: _Rows, filing: Filing, request: Mapping[str, Any], intake: DataKey, last_id: int
-) -> None:
+def _add_targets(rows: _Rows, filing: Filing, request: _RequestRow, intake: DataKey) -> None:
     subject = filing.subject_id.encode()
-    for number, dataset in enumerate(filing.datasets, start=last_id + 1):
-        rows.targets.append(
-            {
-                "id": number,
-                "request_id": request["id"],
-                "dataset": dataset,
-                "due_at": request["due_at"],
-                "state": "pending",
-                "rows": 0,
-                "confirmed": False,
-            }
-        )
-        sealed = intake.seal(subject, context=vault.context(request["id"], dataset))
-        rows.vault.append({"target_id": number, "key_name": intake.name, "sealed": sealed})
+    for dataset in filing.datasets:
+        rows.last_target += 1
+        rows.targets.append(_TargetRow(rows.last_target, request.id, dataset, request.due_at))
+        sealed = intake.seal(subject, context=vault.context(request.id, dataset))
+        rows.vault.append((rows.last_target, intake.name, sealed))
 
 
 def _insert(connection: Connection, rows: _Rows, now: datetime) -> None:
-    if rows.requests:
-        connection.execute(insert(requests), rows.requests)
-        connection.execute(insert(targets), rows.targets)
-        connection.execute(insert(vault_table), rows.vault)
+    # In order of their random ids, so that an index page is written once a chunk.
+    insert_rows(connection, requests, sorted(rows.requests))
+    insert_rows(connection, targets, rows.targets)
+    insert_rows(connection, vault_table, rows.vault)
     record(connection, now, rows.events)

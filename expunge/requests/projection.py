@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select, update
 
 from expunge.requests.chunks import chunked
 from expunge.requests.schema import requests, settlements, targets
@@ -45,14 +45,13 @@ def project(connection: Connection, request_ids: Collection[str]) -> None:
         before = connection.execute(
             select(requests.c.id, requests.c.state).where(requests.c.id.in_(chunk))
         )
-        changed = [
-            {"request": row.id, "state": projected(states[row.id])}
-            for row in before
-            if row.state != projected(states[row.id])
-        ]
-        if changed:
-            change = update(requests).where(requests.c.id == bindparam("request"))
-            connection.execute(change, changed)
+        changed: dict[RequestState, list[str]] = defaultdict(list)
+        for row in before:
+            state = projected(states[row.id])
+            if row.state != state:
+                changed[state].append(row.id)
+        for state, ids in changed.items():
+            connection.execute(update(requests).where(requests.c.id.in_(ids)).values(state=state))
 
 
 def complete_settled(connection: Connection, target_ids: Collection[int]) -> list[int]:

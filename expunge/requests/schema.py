@@ -7,6 +7,7 @@ event's own transaction.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,6 +49,17 @@ class Moment(TypeDecorator[datetime]):
             raise ValueError("a naive datetime reached the ledger")
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        """On SQLite the text that SQLAlchemy would write, several times faster."""
+        if dialect.name != "sqlite":
+            return super().bind_processor(dialect)
+
+        def text_of(value: datetime | None) -> str | None:
+            utc = self.process_bind_param(value, dialect)
+            return None if utc is None else utc.isoformat(" ", "microseconds")
+
+        return text_of
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """From UTC."""

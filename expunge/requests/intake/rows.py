@@ -74,7 +74,8 @@ def one_of(allowed: Sequence[str]) -> str:
 
 def _filing(fields: Fields, row: Row, defaults: Defaults) -> Filing:
     for name in _TEXTS:
-        if not isinstance(fields.get(name, ""), str | None):
+        value = fields.get(name)
+        if value is not None and not isinstance(value, str):
             raise BadRowError(f"field {name} is not a text")
     for name in ("id", "subject_id"):
         if not fields.get(name):
