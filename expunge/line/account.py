@@ -192,7 +192,7 @@ def _valid(
         has_null=False,
         held_out_subjects=request["held_out_people"],
         held_out_rows=request["held_out_rows"],
-        forget_rows=metric.n if metric.name == "hard_row_auc" else request["forget_rows"],
+        forget_rows=metric.n if "hard_row_auc" in metric.name else request["forget_rows"],
         inputs_differ=request["blind"]["distribution_differs"],
     )
     return found.valid, found.why

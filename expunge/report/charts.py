@@ -24,7 +24,8 @@ def criterion(found: Criterion) -> Markup:
     """The criterion's estimate and bounds in units of its margin: right of the line is too much.
 
     A bar from bound to bound that ends left of the line passes, one that begins right of it fails,
-    and one across it is inconclusive. Empty where there are no bounds, as for single people, of
+    and one across it is inconclusive; it is grey where the bounds would decide, but were not let
+    to, for example on too few rows. Empty where there are no bounds, as for single people, of
     whom a p value decides.
     """
     sign = 1 if found.name == "forgetting" else -1
@@ -33,7 +34,8 @@ def criterion(found: Criterion) -> Markup:
     if not all(map(math.isfinite, (gap, *ends))):
         return Markup("")
     low, high = sorted(ends)
-    colour, middle = OUTCOMES[found.outcome], 12
+    undecided = found.outcome == "inconclusive" and not low <= 1 <= high
+    colour, middle = QUIET if undecided else OUTCOMES[found.outcome], 12
     parts = [
         _rect(0, middle - 7, _across(1), 14, "#F2F2F2"),
         _line(0, middle, _WIDTH, middle, RULE),

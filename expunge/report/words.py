@@ -147,7 +147,10 @@ def _grounds(model: ModelPart) -> str:
 
 
 def _refused(count: int) -> str:
-    return "" if count < 1 else f", after {count} refused candidate{'s' * (count > 1)}"
+    """Those before it: failed, inconclusive or diverged."""
+    if count < 1:
+        return ""
+    return f", after {count} candidate{'s' * (count > 1)} that did not pass"
 
 
 def _none_of(tried: int) -> str:

@@ -61,7 +61,7 @@ def test_the_decision_comes_first_then_what_it_rests_on_in_order() -> None:
     text = Seen(page(report(model(refused, rung(2))), {})).text
     told = [
         "digits-cnn: version 3, made by random_k, passed the gate and replaces version 1, after "
-        "1 refused candidate.",
+        "1 candidate that did not pass.",
         "What was asked, and by when",
         "GDPR 15 16 Nov 2026 to 21 Nov 2026 16 Dec 2026 to 21 Dec 2026 none",
         "14 completed; 1 about people who are not in the dataset",
@@ -73,7 +73,7 @@ def test_the_decision_comes_first_then_what_it_rests_on_in_order() -> None:
         "Does it still know them?",
         "Rung 2 of 3: random_k pass",
         "Lineage",
-        "digits-cnn version 2 , from version 1 by top_k: refused",
+        "digits-cnn version 2 , from version 1 by top_k: not promoted (fail)",
         "digits-cnn version 3 , from version 1 by random_k: promoted",
         "Time by station",
         "16.4 s",
@@ -126,7 +126,7 @@ def test_a_qualified_candidate_cites_the_audit_record() -> None:
         (
             report(model(rung(1, "fail"), rung(2, exact=True), decision="retrained")),
             "digits-cnn: version 3, retrained from scratch, passed the gate and replaces version "
-            "1, after 1 refused candidate.",
+            "1, after 1 candidate that did not pass.",
         ),
         (
             replace(report(), models=()),
