@@ -78,7 +78,7 @@ def expunge(
 
 setup.register(app)
 datasets.register(app)
-models.register_train(app)
+models.register(app)
 audit.register(app)
 app.add_typer(requests.app, name="request")
 imports.register(requests.app)

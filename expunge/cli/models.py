@@ -1,4 +1,4 @@
-"""`expunge train` and `expunge model`: governed models and their versions."""
+"""`expunge train`, `expunge adopt` and `expunge model`: governed models and their versions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", show_default=Fals
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", show_default=False)]
 
 
-def register_train(root: typer.Typer) -> None:
-    """`expunge train`."""
+def register(root: typer.Typer) -> None:
+    """`expunge train` and `expunge adopt`."""
     command(root, reads_json=True)(train)
+    command(root, reads_json=True)(adopt)
 
 
 def train(session: Session, model: ModelArgument) -> None:
@@ -49,6 +50,54 @@ def train(session: Session, model: ModelArgument) -> None:
         ("MLflow run", trained.run_id),
     ]
     session.out.print(facts(pairs))
+
+
+def adopt(
+    session: Session,
+    model: ModelArgument,
+    *,
+    registered: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="Its name in the registry.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Its version; the champion.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Its .safetensors file, if it has several.")
+    ] = None,
+    dataset_version: Annotated[
+        int | None, typer.Option(min=1, metavar="NUMBER", help="What it was trained on.")
+    ] = None,
+) -> None:
+    """Govern a champion that was trained elsewhere and stands in the registry."""
+    with session.line() as line:
+        from expunge.line import adopt as adopt_model
+
+        adopted = adopt_model(
+            line,
+            model,
+            registered=registered,
+            version=version,
+            weights=weights,
+            dataset_version=dataset_version,
+        )
+    if session.json:
+        print_json(asdict(adopted))
+        return
+    session.out.print(f"{adopted.model}: version {adopted.version} is champion.")
+    pairs = [
+        ("adopted from", adopted.adopted_from),
+        (
+            "trained on",
+            f"{plural(adopted.rows, 'row')} of version {short(adopted.dataset_version)}",
+        ),
+        (
+            "accuracy",
+            f"{adopted.train_accuracy:.1%} there, {adopted.held_out_accuracy:.1%} held out",
+        ),
+        ("MLflow run", adopted.run_id),
+    ]
+    session.out.print(facts(pairs))
+    if adopted.doubt:
+        session.out.print(f"\n{adopted.doubt}", soft_wrap=True)
 
 
 @command(app)

@@ -8,6 +8,7 @@ run of the same batch goes on from the last outcome. Effects outside the databas
 intent, effect under a deterministic key, outcome; a replay looks for the effect first.
 """
 
+from expunge.line.adopt import Adopted, adopt
 from expunge.line.audit import AuditReport, Skipped, audit
 from expunge.line.context import Line, Progress, open_line, silent
 from expunge.line.ingest import Ingested, ingest
@@ -17,6 +18,7 @@ from expunge.line.run import Stations, run_batch
 from expunge.line.train import Trained, train
 
 __all__ = [
+    "Adopted",
     "AuditReport",
     "BatchReport",
     "Ingested",
@@ -26,6 +28,7 @@ __all__ = [
     "Skipped",
     "Stations",
     "Trained",
+    "adopt",
     "audit",
     "batch_report",
     "ingest",

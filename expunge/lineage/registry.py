@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +115,13 @@ class Registry(Aliases):
             with mlflow_errors(f"load version {version} of {model!r}"):
                 loaded: nn.Module = mlflow.pytorch.load_model(str(folder))
         return loaded
+
+    @contextmanager
+    def fetched(self, model: str, version: str) -> Iterator[Path]:
+        """All artifacts of a version, whoever registered it, in a folder of passing copies."""
+        location = self._location(model, version)
+        with self._scratch() as scratch:
+            yield self._download(location, scratch)
 
     def table(self, model: str, version: str) -> list[dict[str, Any]]:
         """The metric table that was logged with a version."""

@@ -12,7 +12,7 @@ import pytest
 
 from expunge.errors import ExpungeError
 from expunge.line import Line, train
-from expunge.line.train import DirtyVersionError
+from expunge.line.crowning import DirtyVersionError
 from expunge.training import DivergedError
 from tests.line.small import HELD, WILD, file, git, people_in, respec, run, shards
 
