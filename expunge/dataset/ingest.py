@@ -30,7 +30,7 @@ from expunge.dataset.placement import ROLES, Placement, subject_codes
 from expunge.dataset.progress import Progress, silent
 from expunge.dataset.records import RecordCheck
 from expunge.dataset.schema import INGEST, ROLE, stored_schema
-from expunge.dataset.source import Source, open_source
+from expunge.dataset.source import open_source
 from expunge.dataset.spill import SHARD, Spill
 from expunge.dataset.store import MANIFEST, Store, index_name, shard_name
 from expunge.dataset.tally import Manifest, Tally
@@ -119,7 +119,7 @@ class _Ingest:
         self.spec, self.current, self.staging, self.ingest = spec, current, staging, ingest
         self.kept = current if mode == "append" else None
         stored = self.kept.manifest.extras if self.kept else ()
-        self.source: Source = open_source(spec, source, stored)
+        self.source = open_source(spec, source, stored)
         self.extras = self.source.extras
         self.schema = stored_schema(spec, self.extras)
         self.placement = Placement(key, shards=spec.shards, shares=spec.roles)

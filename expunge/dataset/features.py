@@ -1,0 +1,90 @@
+"""One feature column of a source, turned into the stored one or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expunge.dataset.origin import Origin, flags
+from expunge.dataset.schema import feature_type
+from expunge.specs import DatasetSpec
+
+
+def feature(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa.Array:
+    """The column `name` as `feature_type` stores it.
+
+    Raises:
+        ColumnError: a type that cannot be stored.
+        ValueRefusedError: a null, NaN, Inf, or tensor of another width.
+    """
+    if spec.features.columns:
+        return _scalar(array, name, origin)
+    return _tensor(array, name, spec, origin)
+
+
+def _numeric(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _scalar(array: pa.Array, name: str, origin: Origin) -> pa.Array:
+    kind = array.type
+    if not (_numeric(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+        raise origin.mistyped(name, kind, "a number")
+    origin.refuse(name, flags(array.is_null()), "null", "fill in or drop these rows")
+    values = array.cast(pa.float32(), safe=False)
+    finite = np.isfinite(values.to_numpy(zero_copy_only=False))
+    origin.refuse(name, ~finite, "NaN, Inf or beyond float32", "drop or mend these rows")
+    return values
+
+
+def _tensor(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa.Array:
+    """Any nesting of lists of numbers, row-major, to one FixedSizeList of the tensor's width."""
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        array = _parsed(array, name, origin)
+    allowed = f"a list of {spec.features.width} numbers"
+    origin.refuse(name, flags(array.is_null()), "null", f"give {allowed}, or drop these rows")
+    width = spec.features.width
+    if pa.types.is_fixed_size_list(array.type) and array.type.list_size == width:
+        values = array.flatten()
+        if pa.types.is_float32(values.type) and not values.null_count:
+            return _finite(values, name, spec, origin)
+    flat, rows = array, np.arange(len(array))
+    while _listed(flat.type):
+        parents = pc.list_parent_indices(flat).to_numpy(zero_copy_only=False)
+        flat, rows = pc.list_flatten(flat), rows[parents]
+    if flat is array or not _numeric(flat.type):
+        raise origin.mistyped(name, array.type, allowed)
+    lengths = np.bincount(rows, minlength=len(array))
+    origin.refuse(name, lengths != width, f"not {width} numbers", "shape in the spec, or the rows")
+    missing = np.bincount(rows, flags(flat.is_null()), len(array)) > 0
+    origin.refuse(name, missing, "null inside the tensor", "fill in or drop these rows")
+    return _finite(flat.cast(pa.float32(), safe=False), name, spec, origin)
+
+
+def _finite(values: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa.Array:
+    """Tensors of all these numbers, when all are finite."""
+    finite = np.isfinite(values.to_numpy())
+    if not finite.all():
+        bad = ~finite.reshape(-1, spec.features.width).all(axis=1)
+        origin.refuse(name, bad, "NaN, Inf or beyond float32", "drop or mend these rows")
+    return pa.FixedSizeListArray.from_arrays(values, type=feature_type(spec))
+
+
+def _listed(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(test(kind) for test in tests)
+
+
+def _parsed(array: pa.Array, name: str, origin: Origin) -> pa.Array:
+    """A tensor as text (CSV): numbers between commas, semicolons or blanks."""
+    bare = pc.utf8_trim(array, " []()")
+    numbers = pc.split_pattern_regex(bare, pattern=r"[\s,;]+")
+    try:
+        return numbers.cast(pa.list_(pa.float64()))
+    except pa.ArrowInvalid:
+        odd = pc.invert(pc.match_substring_regex(bare, r"^[\d\s,;.eE+\-naifNAIF]*$"))
+        origin.refuse(name, flags(pc.fill_null(odd, True)), "not numbers", "mend these rows")
+        raise origin.mistyped(name, array.type, "numbers between commas or blanks") from None

@@ -1,0 +1,109 @@
+"""Which format a source has, and whether its columns are those of the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from expunge.dataset.errors import ColumnError, IngestError
+from expunge.dataset.origin import Origin
+from expunge.dataset.schema import extras_of, join_extras, refuse_reserved
+from expunge.dataset.source.csv import CsvPart
+from expunge.dataset.source.parquet import ParquetPart
+from expunge.dataset.source.part import Part
+from expunge.specs import DatasetSpec
+
+_PARQUET = {".parquet", ".pq"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything that one ingest reads."""
+
+    parts: tuple[Part, ...]
+    extras: tuple[pa.Field, ...]
+    """Further columns, the stored ones first."""
+
+    @property
+    def rows(self) -> int | None:
+        """Rows in all, where the format says so."""
+        counts = [part.rows for part in self.parts]
+        return None if None in counts else sum(count or 0 for count in counts)
+
+    def batches(self) -> Iterator[tuple[Origin, pa.RecordBatch]]:
+        """The rows, in the order of the files, in bounded batches.
+
+        Raises:
+            IngestError: a file is damaged, or a value is not of its column's type.
+        """
+        for part in self.parts:
+            row = part.first_row
+            for batch in part.read():
+                yield Origin(part.name, row), batch
+                row += batch.num_rows
+
+
+def open_source(spec: DatasetSpec, path: Path, stored_extras: tuple[pa.Field, ...]) -> Source:
+    """Find the files and check their schemas.
+
+    Raises:
+        IngestError: absent, empty, corrupt, or of a format that is not read.
+        ColumnError: files that disagree with each other or with what is stored.
+    """
+    if not path.exists():
+        raise IngestError(f"There is nothing at {path}.", fix="mend the path after --from")
+    parts = _parts(spec, path, stored_extras)
+    extras = stored_extras
+    for part in parts:
+        _require(spec, part)
+        refuse_reserved(spec, part.schema, part.name)
+        extras = join_extras(extras, extras_of(spec, part.schema), part.name)
+    return Source(parts, extras)
+
+
+def _parts(spec: DatasetSpec, path: Path, stored: tuple[pa.Field, ...]) -> tuple[Part, ...]:
+    if path.is_dir():
+        return tuple(ParquetPart.open(spec, file) for file in _parquet_files(path))
+    _refuse_empty(path)
+    match path.suffix.lower():
+        case ".csv":
+            return (CsvPart.open(spec, path, stored),)
+        case suffix if suffix in _PARQUET:
+            return (ParquetPart.open(spec, path),)
+    raise IngestError(
+        f"{path.name} is neither .parquet nor .csv.",
+        fix="give a .parquet file, a folder of them, or a .csv file",
+    )
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    files = sorted(
+        found
+        for found in folder.rglob("*")
+        if found.suffix.lower() in _PARQUET
+        and found.is_file()
+        and not any(part[0] in "._" for part in found.relative_to(folder).parts)
+    )
+    if not files:
+        raise IngestError(f"{folder} holds no Parquet file.", fix="give a folder of .parquet files")
+    for file in files:
+        _refuse_empty(file)
+    return files
+
+
+def _refuse_empty(file: Path) -> None:
+    if file.stat().st_size == 0:
+        raise IngestError(f"{file.name} is an empty file.", fix="write it again, or leave it out")
+
+
+def _require(spec: DatasetSpec, part: Part) -> None:
+    named = [spec.record_id, spec.subject_id, spec.label, *spec.features.names]
+    for name in [*named, *([spec.split] if spec.split else [])]:
+        if name not in part.schema.names:
+            raise ColumnError(
+                f"{part.name}: column {name!r} is missing (it has {len(part.schema)} columns).",
+                fix="add or rename the column, or mend the names in the dataset's spec",
+            )
