@@ -192,7 +192,6 @@ def probe_metrics(
     rows: tuple[Any, Any, Any],
     reference_margin: tuple[Floats, Floats],
     *,
-    exact: bool,
     classes: int,
     request: RequestKind = "subjects",
     seed: int,
@@ -201,8 +200,8 @@ def probe_metrics(
 ) -> tuple[Metric, Metric]:
     """`probe_hard_row_auc` of the candidate, and `…_before` of the champion.
 
-    `models`: champion and candidate, which is its own reference if `exact`. `rows`: retain, forget
-    and held-out split. Undefined, with the reason, where the network's features cannot be had.
+    `models`: champion and candidate. `rows`: retain, forget and held-out split. Undefined, with the
+    reason, where the network's features cannot be had.
     """
     try:
         champion, candidate = (
@@ -213,12 +212,7 @@ def probe_metrics(
         why = error.what.rstrip(".")
         return undefined(NAME, why), undefined(f"{NAME}_before", why)
     forget, held_out = (
-        SplitScores(
-            champion[side],
-            candidate[side],
-            candidate[side] if exact else None,
-            reference_margin[side],
-        )
+        SplitScores(champion[side], candidate[side], reference_margin=reference_margin[side])
         for side in (0, 1)
     )
     # One bootstrap for both; the retain split is not read.

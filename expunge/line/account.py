@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from expunge.evaluation import Criterion, Evaluation, Metric
+from expunge.evaluation import Criterion, Evaluation
 from expunge.evaluation.duplicates import Duplicates
-from expunge.evaluation.validity import validity
-from expunge.evaluation.validity_rules import METRICS
 from expunge.line.attempt import Attempt
 from expunge.line.context import Line
 from expunge.line.qualification import REQUEST, settings_digest
 from expunge.line.report import attempts, plan_words, seconds
+from expunge.line.request import validity_of
 from expunge.report import (
     AuditRecord,
     DatasetPoint,
@@ -168,34 +167,12 @@ def _edit(record: Mapping[str, Any]) -> Edit:
 def _measured(line: Line, attempt: Attempt, evaluation: Evaluation) -> tuple[MeasuredRow, ...]:
     """Every metric of the candidate with the champion's and what makes it valid or not."""
     request = line.found(attempt.batch_id, "evaluate", f"{attempt.model}/{attempt.base}/request")
-    exact = line.found(attempt.batch_id, "gate", attempt.part)["strategy"] == "exact_retrain"
     known = {metric.name: metric for metric in evaluation.metrics}
     return tuple(
-        MeasuredRow(
-            metric, known.get(name + _BEFORE), *_valid(metric, evaluation, request, exact=exact)
-        )
+        MeasuredRow(metric, known.get(name + _BEFORE), *validity_of(metric, evaluation, request))
         for name, metric in known.items()
         if not name.endswith(_BEFORE)
     )
-
-
-def _valid(
-    metric: Metric, evaluation: Evaluation, request: Mapping[str, Any], *, exact: bool
-) -> tuple[bool | None, str]:
-    """Whether the metric says anything of such a request and so many rows, and why."""
-    if metric.name not in METRICS:
-        return None, ""
-    found = validity(
-        metric.name,
-        evaluation.request,
-        has_retrain=exact,
-        has_null=False,
-        held_out_subjects=request["held_out_people"],
-        held_out_rows=request["held_out_rows"],
-        forget_rows=metric.n if "hard_row_auc" in metric.name else request["forget_rows"],
-        inputs_differ=request["blind"]["distribution_differs"],
-    )
-    return found.valid, found.why
 
 
 def _audit(line: Line, attempt: Attempt, cited: int | None) -> AuditRecord | None:

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from expunge.evaluation import Evaluation
-from expunge.evaluation.validity import validity
-from expunge.evaluation.validity_rules import METRICS
 from expunge.line.attempt import Attempt
 from expunge.line.context import Line
 from expunge.line.description import description
 from expunge.line.pictures import pictures
+from expunge.line.request import validity_of
 from expunge.lineage import Candidate, DatasetInput, FactoryReference
 from expunge.networks import network
 from expunge.specs import ModelSpec
@@ -46,7 +45,7 @@ def candidate_of(line: Line, attempt: Attempt, effect_key: str) -> Candidate:
         datasets=_datasets(line, attempt, unlearned),
         params={"strategy": rung.strategy, **_flat(rung.model_dump(exclude_none=True))},
         metrics=_numbers(evaluation, unlearned),
-        metric_table=_table(evaluation, request, exact=rung.strategy == "exact_retrain"),
+        metric_table=_table(evaluation, request),
         parent=attempt.base,
         batch_id=attempt.batch_id,
         tags={"expunge.gate": judged["outcome"]},
@@ -77,26 +76,12 @@ def _datasets(line: Line, attempt: Attempt, unlearned: Any) -> tuple[DatasetInpu
     )
 
 
-def _table(
-    evaluation: Evaluation, request: Mapping[str, Any], *, exact: bool
-) -> list[dict[str, Any]]:
+def _table(evaluation: Evaluation, request: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every metric, with what makes it valid or not for such a request and so many rows."""
     rows = []
     for metric in evaluation.metrics:
-        row = metric.to_json()
-        if metric.name in METRICS:
-            found = validity(
-                metric.name,
-                evaluation.request,
-                has_retrain=exact,
-                has_null=False,
-                held_out_subjects=request["held_out_people"],
-                held_out_rows=request["held_out_rows"],
-                forget_rows=request["forget_rows"],
-                inputs_differ=request["blind"]["distribution_differs"],
-            )
-            row |= {"valid": found.valid, "why": found.why}
-        rows.append(row)
+        valid, why = validity_of(metric, evaluation, request)
+        rows.append(metric.to_json() | ({} if valid is None else {"valid": valid, "why": why}))
     return rows
 
 

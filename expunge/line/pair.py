@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 class Pair:
     """Two models and the reference models, and how they score rows.
 
-    `exact`: the candidate is an exact retrain, and so its own reference.
+    A candidate that is an exact retrain is read against the same estimates as any other: beside
+    itself it would be perfect whatever it was.
     """
 
     champion: torch.nn.Module
     candidate: torch.nn.Module
     peers: list[torch.nn.Module]
-    exact: bool
     classes: int
     device: str
 
@@ -50,7 +50,7 @@ class Pair:
         before, after = (
             score(model, rows, device=self.device) for model in (self.champion, self.candidate)
         )
-        return SplitScores(before, after, after if self.exact else None)
+        return SplitScores(before, after)
 
     def hard(self, rows: ArrowRows) -> SplitScores:
         """The same, with what the reference models say of each row."""
@@ -70,7 +70,7 @@ class Pair:
         """The unlearning degree, with its controls."""
         from expunge.evaluation.spdgan import Models, unlearning_degree
 
-        known = Models(self.champion, self.candidate, self.candidate if self.exact else None)
+        known = Models(self.champion, self.candidate)
         return unlearning_degree(
             fitted, known, rows.forget, rows.held_out, seed=rows.seed, device=self.device
         )
@@ -86,7 +86,6 @@ class Pair:
             (self.champion, self.candidate),
             (rows.retain, rows.forget, rows.held_out),
             (forget, held_out),
-            exact=self.exact,
             classes=self.classes,
             request=inputs.request,
             seed=rows.seed,
@@ -101,7 +100,6 @@ def pair_of(line: Line, fence: Fence, attempt: Attempt) -> Pair:
         peers=references(line, fence, spec),
         champion=_load(line, spec, base_weights(line, attempt)),
         candidate=_load(line, spec, attempt.folder(line) / WEIGHTS),
-        exact=attempt.strategy(line) == "exact_retrain",
         classes=line.workspace.dataset(spec.dataset).classes,
         device=device_of(spec),
     )

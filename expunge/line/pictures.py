@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
     from expunge.evaluation.membership import TwoSides
 
+_REFERENCES = {
+    "exact_retrain": "exact retrain",
+    "class_matched": "people never seen, classes matched",
+    "leave_subject_out": "people never seen",
+    "zero": "a class never seen",
+}
+
 
 def pictures(
     line: Line, attempt: Attempt, evaluation: Evaluation, unlearned: Any
@@ -95,4 +102,4 @@ def _accuracy_bars(evaluation: Evaluation) -> Figure:
             )
         )
     kind = evaluation.metric("forget_accuracy").reference_kind or "none"
-    return plots.accuracy_bars(splits, reference=kind.replace("_", " "))
+    return plots.accuracy_bars(splits, reference=_REFERENCES.get(kind, kind.replace("_", " ")))

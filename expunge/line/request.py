@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expunge.evaluation import Evaluation, Metric
+from expunge.evaluation.validity import validity
+from expunge.evaluation.validity_rules import METRICS
 from expunge.line.attempt import Attempt, seed_of
 from expunge.line.context import Line
 from expunge.requests import Fence
@@ -41,3 +44,25 @@ def _facts(rows: Splits, seed: int) -> dict[str, Any]:
         "blind": blind_classifier(rows.forget, rows.held_out, seed=seed).to_json(),
         "duplicates": near_duplicates(rows.forget, rows.retain, rows.held_out, seed=seed).to_json(),
     }
+
+
+def validity_of(
+    metric: Metric, evaluation: Evaluation, request: Mapping[str, Any]
+) -> tuple[bool | None, str]:
+    """Whether a metric says anything of a request with these facts, and why.
+
+    None for one that the validity table does not know. A hard-row metric has the hard rows only.
+    """
+    if metric.name not in METRICS:
+        return None, ""
+    found = validity(
+        metric.name,
+        evaluation.request,
+        has_retrain=False,
+        has_null=False,
+        held_out_subjects=request["held_out_people"],
+        held_out_rows=request["held_out_rows"],
+        forget_rows=metric.n if "hard_row_auc" in metric.name else request["forget_rows"],
+        inputs_differ=request["blind"]["distribution_differs"],
+    )
+    return found.valid, found.why

@@ -180,10 +180,13 @@ def _pooled(line: Line, attempt: Attempt, rows: Mapping[str, ArrowRows]) -> Arro
 def _notes(facts: Mapping[str, Any]) -> tuple[str, ...]:
     """What the report says of the earlier batches, beside the metrics."""
     total, tested = len(facts["batches"]), len(facts["tested_again"])
-    notes = [
-        f"Rows of {tested} of the {total} earlier batches that this model forgot by edits were "
-        "scored again."
-    ]
+    told = f"{tested} of the" if tested else "None of the"
+    notes = [f"{told} {total} batch(es) that this model forgot by earlier edits: scored again."]
+    if not tested:
+        notes = [
+            f"{told} {total} batch(es) that this model forgot by earlier edits could be scored "
+            f"again: {facts['not_tested'][0]['why']}."
+        ]
     if facts["rows_back"] is not None:
         copied = f" ({facts['rows_copied']} stood there when they were erased)"
         notes.append(

@@ -82,7 +82,11 @@ def test_every_metric_says_whether_it_is_valid_for_such_a_request(ran: Ran) -> N
     by_name = {row.metric.name: row for row in weak.measured}
     assert by_name["hard_row_auc"].before is not None
     assert all(row.why for row in weak.measured if row.valid is not None)
-    assert next(row for row in retrain.measured if row.metric.name == "forget_accuracy").valid
+    retrained = {row.metric.name: row for row in retrain.measured}
+    assert retrained["memory_retention_rate"].valid
+    # Beside itself a retrain would be perfect: it is read against other people, who are too few.
+    assert "20 held-out people (11 there)" in retrained["forget_accuracy"].why
+    assert not retrained["forget_accuracy"].valid
 
 
 def test_mlflow_has_page_and_json_in_one_run_of_the_batch(ran: Ran) -> None:
