@@ -55,7 +55,7 @@ def _tensor(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa
     while _listed(flat.type):
         parents = pc.list_parent_indices(flat).to_numpy(zero_copy_only=False)
         flat, rows = pc.list_flatten(flat), rows[parents]
-    if flat is array or not _numeric(flat.type):
+    if flat is array or not (_numeric(flat.type) or pa.types.is_boolean(flat.type)):
         raise origin.mistyped(name, array.type, allowed)
     lengths = np.bincount(rows, minlength=len(array))
     origin.refuse(name, lengths != width, f"not {width} numbers", "shape in the spec, or the rows")

@@ -119,7 +119,7 @@ class _Ingest:
         self.spec, self.current, self.staging, self.ingest = spec, current, staging, ingest
         self.kept = current if mode == "append" else None
         stored = self.kept.manifest.extras if self.kept else ()
-        self.source = open_source(spec, source, stored)
+        self.source = open_source(spec, source, stored, append=self.kept is not None)
         self.extras = self.source.extras
         self.schema = stored_schema(spec, self.extras)
         self.placement = Placement(key, shards=spec.shards, shares=spec.roles)

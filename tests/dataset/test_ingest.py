@@ -380,7 +380,7 @@ def test_an_empty_file_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
-    assert "neither .parquet nor .csv" in str(stage_file(tmp_path, tmp_path / "x.json"))
+    assert "neither .parquet, .csv nor .npz" in str(stage_file(tmp_path, tmp_path / "x.json"))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "footer", "middle"])

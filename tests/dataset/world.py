@@ -30,7 +30,7 @@ def small_spec(**changes: Any) -> DatasetSpec:
 
 
 def tensor_spec(**changes: Any) -> DatasetSpec:
-    return small_spec(features={"column": "pixels", "shape": [1, 2, 3]}, **changes)
+    return small_spec(**{"features": {"column": "pixels", "shape": [1, 2, 3]}} | changes)
 
 
 def people(subjects: int = 60, rows: int = 4, *, first: int = 0, seed: int = 0) -> pa.Table:
@@ -81,6 +81,14 @@ def ingest(
     )
     before = current if settings["mode"] == "append" else None
     return publish(folder / name, spec, before, staging), staged
+
+
+def stage(
+    source: Path, spec: DatasetSpec, staging: Path, *, current: Store | None = None, **options: Any
+) -> StagedIngest:
+    """Stage any source."""
+    settings = {"mode": "append", "suppressed": nobody, "ingest": 1} | options
+    return stage_ingest(spec, source, current=current, staging=staging, key=KEY, **settings)
 
 
 def publish(folder: Path, spec: DatasetSpec, current: Store | None, staging: Path) -> Store:

@@ -12,6 +12,8 @@ from expunge.dataset.errors import ColumnError, IngestError
 from expunge.dataset.origin import Origin
 from expunge.dataset.schema import extras_of, join_extras, refuse_reserved
 from expunge.dataset.source.csv import CsvPart
+from expunge.dataset.source.npz import NpzPart
+from expunge.dataset.source.numbered import Numbered
 from expunge.dataset.source.parquet import ParquetPart
 from expunge.dataset.source.part import Part
 from expunge.specs import DatasetSpec
@@ -46,8 +48,10 @@ class Source:
                 row += batch.num_rows
 
 
-def open_source(spec: DatasetSpec, path: Path, stored_extras: tuple[pa.Field, ...]) -> Source:
-    """Find the files and check their schemas.
+def open_source(
+    spec: DatasetSpec, path: Path, stored_extras: tuple[pa.Field, ...], *, append: bool = False
+) -> Source:
+    """Find the files and check their schemas. `append`: their rows join others.
 
     Raises:
         IngestError: absent, empty, corrupt, or of a format that is not read.
@@ -55,7 +59,7 @@ def open_source(spec: DatasetSpec, path: Path, stored_extras: tuple[pa.Field, ..
     """
     if not path.exists():
         raise IngestError(f"There is nothing at {path}.", fix="mend the path after --from")
-    parts = _parts(spec, path, stored_extras)
+    parts = _parts(spec, path, stored_extras, append=append)
     extras = stored_extras
     for part in parts:
         _require(spec, part)
@@ -64,19 +68,36 @@ def open_source(spec: DatasetSpec, path: Path, stored_extras: tuple[pa.Field, ..
     return Source(parts, extras)
 
 
-def _parts(spec: DatasetSpec, path: Path, stored: tuple[pa.Field, ...]) -> tuple[Part, ...]:
+def _parts(
+    spec: DatasetSpec, path: Path, stored: tuple[pa.Field, ...], *, append: bool
+) -> tuple[Part, ...]:
     if path.is_dir():
         return tuple(ParquetPart.open(spec, file) for file in _parquet_files(path))
     _refuse_empty(path)
     match path.suffix.lower():
         case ".csv":
             return (CsvPart.open(spec, path, stored),)
+        case ".npz":
+            return (_identified(spec, NpzPart.open(spec, path), append=append),)
         case suffix if suffix in _PARQUET:
             return (ParquetPart.open(spec, path),)
     raise IngestError(
-        f"{path.name} is neither .parquet nor .csv.",
-        fix="give a .parquet file, a folder of them, or a .csv file",
+        f"{path.name} is neither .parquet, .csv nor .npz.",
+        fix="give a .parquet, .csv or .npz file, or a folder of .parquet files",
     )
+
+
+def _identified(spec: DatasetSpec, part: Part, *, append: bool) -> Part:
+    """The part, its rows numbered where it names no record ids."""
+    if spec.record_id in part.schema.names:
+        return part
+    if append:
+        raise ColumnError(
+            f"{part.name} has no {spec.record_id!r}, and the dataset has rows already: numbers "
+            "from r0 on would be taken for theirs.",
+            fix=f"add {spec.record_id!r}, or replace all rows: --mode replace",
+        )
+    return Numbered(part, spec.record_id)
 
 
 def _parquet_files(folder: Path) -> list[Path]:
