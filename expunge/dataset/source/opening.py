@@ -12,6 +12,7 @@ from expunge.dataset.errors import ColumnError, IngestError
 from expunge.dataset.origin import Origin
 from expunge.dataset.schema import extras_of, join_extras, refuse_reserved
 from expunge.dataset.source.csv import CsvPart
+from expunge.dataset.source.huggingface import HuggingFacePart, is_saved_dataset
 from expunge.dataset.source.npz import NpzPart
 from expunge.dataset.source.numbered import Numbered
 from expunge.dataset.source.parquet import ParquetPart
@@ -71,6 +72,8 @@ def open_source(
 def _parts(
     spec: DatasetSpec, path: Path, stored: tuple[pa.Field, ...], *, append: bool
 ) -> tuple[Part, ...]:
+    if path.is_dir() and is_saved_dataset(path):
+        return (_identified(spec, HuggingFacePart.open(path), append=append),)
     if path.is_dir():
         return tuple(ParquetPart.open(spec, file) for file in _parquet_files(path))
     _refuse_empty(path)
