@@ -1,4 +1,7 @@
-"""One feature column of a source, turned into the stored one or refused."""
+"""One feature column of a source, turned into the stored one or refused.
+
+An encoded image is decoded here and thrown away again: what is stored can be trained on.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from expunge.dataset.images import Decoder
 from expunge.dataset.origin import Origin, flags
 from expunge.dataset.schema import feature_type
 from expunge.specs import DatasetSpec
@@ -16,8 +20,10 @@ def feature(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa
 
     Raises:
         ColumnError: a type that cannot be stored.
-        ValueRefusedError: a null, NaN, Inf, or tensor of another width.
+        ValueRefusedError: a null, NaN, Inf, tensor of another width, or image that is damaged.
     """
+    if spec.features.encoded:
+        return _images(array, name, spec, origin)
     if spec.features.columns:
         return _scalar(array, name, origin)
     return _tensor(array, name, spec, origin)
@@ -88,3 +94,22 @@ def _parsed(array: pa.Array, name: str, origin: Origin) -> pa.Array:
         odd = pc.invert(pc.match_substring_regex(bare, r"^[\d\s,;.eE+\-naifNAIF]*$"))
         origin.refuse(name, flags(pc.fill_null(odd, True)), "not numbers", "mend these rows")
         raise origin.mistyped(name, array.type, "numbers between commas or blanks") from None
+
+
+def _images(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa.Array:
+    """PNG or JPEG files, as they are; `datasets` keeps them in a struct with their path."""
+    found = array
+    if pa.types.is_struct(array.type) and array.type.get_field_index("bytes") >= 0:
+        found = pc.struct_field(array, "bytes")
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    if not any(test(found.type) for test in tests):
+        raise origin.mistyped(name, array.type, "binary (PNG or JPEG files), or their file names")
+    fix = "every row needs its image's bytes; save them with the rows, or drop these"
+    origin.refuse(name, flags(found.is_null()), "no image", fix)
+    decoder = Decoder.of(spec.features)
+    found = found.cast(pa.large_binary())
+    faults = [decoder.fault(memoryview(value.as_buffer())) for value in found]
+    bad = np.array([fault is not None for fault in faults], bool)
+    first = next((fault for fault in faults if fault), "")
+    origin.refuse(name, bad, first, "mend or drop these images, or the spec's shape (or `resize`)")
+    return found

@@ -5,8 +5,6 @@ A refusal names the file, the column and the row number, never what the row hold
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,7 +12,7 @@ from expunge.dataset.errors import ColumnError
 from expunge.dataset.features import feature
 from expunge.dataset.origin import Origin, flags
 from expunge.dataset.placement import ROLES
-from expunge.dataset.schema import ROLE
+from expunge.dataset.schema import ROLE, is_text
 from expunge.specs import DatasetSpec
 
 
@@ -57,13 +55,7 @@ def _column(batch: pa.RecordBatch, name: str, origin: Origin) -> pa.Array:
 
 def _identifier(array: pa.Array, name: str, origin: Origin) -> pa.Array:
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
-    texts: tuple[Callable[[pa.DataType], bool], ...] = (
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_string_view,
-        pa.types.is_integer,
-    )
-    if not (pa.types.is_null(kind) or any(test(kind) for test in texts)):
+    if not (pa.types.is_null(kind) or is_text(kind) or pa.types.is_integer(kind)):
         raise origin.mistyped(name, array.type, "string or integer")
     texted = array.cast(pa.string())
     empty = pc.fill_null(pc.equal(pc.binary_length(texted), 0), True)

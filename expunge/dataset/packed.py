@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from expunge.dataset.errors import ShardError
+from expunge.dataset.images import Decoder, UndecodableError
 from expunge.dataset.placement import ROLES, subject_codes
 from expunge.dataset.schema import INGEST
-from expunge.dataset.store import Store, role_codes
+from expunge.dataset.store import Store, role_codes, shard_name
+from expunge.specs import DatasetSpec
 
 Mask = npt.NDArray[np.bool_]
 
@@ -60,20 +63,30 @@ def packed_schema(width: int) -> pa.Schema:
     )
 
 
-def packed_shard(store: Store, number: int, select: Mask | None = None) -> pa.RecordBatch:
-    """Rows of one shard, packed; `select` picks subjects by their place in the shard's index."""
+def packed_batches(
+    store: Store, number: int, *, where: Where | None = None, select: Mask | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Rows of one shard, packed, in bounded batches where they are decoded.
+
+    `select` picks subjects by their place in the shard's index; `where`'s limit is the caller's.
+
+    Raises:
+        ShardError: absent, corrupt, or an image in it cannot be decoded as the spec says.
+    """
     spec, index = store.spec, store.index(number)
     rows = store.read(number, [spec.label, *spec.features.names, "role", INGEST]).combine_chunks()
-    codes = np.repeat(subject_codes(index.digest), index.rows)
-    columns = [
-        _features(rows, spec.features.names),
-        pa.array(rows[spec.label].to_numpy()),
-        pa.array(codes),
-        pa.array(role_codes(rows)),
-        pa.array(rows[INGEST].to_numpy()),
-    ]
-    batch = pa.record_batch(columns, schema=packed_schema(spec.features.width))
-    return batch if select is None else batch.filter(pa.array(np.repeat(select, index.rows)))
+    labels, ingests = rows[spec.label].to_numpy(), rows[INGEST].to_numpy()
+    narrow = [labels, np.repeat(subject_codes(index.digest), index.rows), role_codes(rows), ingests]
+    wanted = np.repeat(select, index.rows) if select is not None else np.ones(len(labels), bool)
+    if where is not None:
+        wanted = wanted & where.mask(narrow[2], labels, ingests)
+    if not wanted.all():
+        rows, narrow = rows.filter(pa.array(wanted)), [values[wanted] for values in narrow]
+    begin = 0
+    for features in _features(rows, spec, number):
+        part = [pa.array(values[begin : begin + len(features)]) for values in narrow]
+        begin += len(features)
+        yield pa.record_batch([features, *part], schema=packed_schema(spec.features.width))
 
 
 def wanted_rows(batch: pa.RecordBatch, where: Where) -> pa.RecordBatch:
@@ -95,12 +108,26 @@ def limited(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa
             return
 
 
-def _features(rows: pa.Table, names: tuple[str, ...]) -> pa.Array:
-    """One list per row; float32 columns are put side by side."""
-    first = rows.schema.field(names[0]).type
-    if pa.types.is_fixed_size_list(first):
-        column = rows[names[0]].combine_chunks()
-        return column.cast(packed_schema(first.list_size).field("x").type)
-    side_by_side = np.stack([rows[name].to_numpy() for name in names], axis=1)
-    flat = pa.array(np.ascontiguousarray(side_by_side).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, type=packed_schema(len(names)).field("x").type)
+def _features(rows: pa.Table, spec: DatasetSpec, number: int) -> Iterator[pa.Array]:
+    """One list per row; images are decoded, float32 columns put side by side."""
+    if spec.features.encoded:
+        yield from _decoded(rows, spec, number)
+    elif spec.features.column:
+        column = rows[spec.features.column].combine_chunks()
+        yield column.cast(packed_schema(spec.features.width).field("x").type)
+    else:
+        side_by_side = np.stack([rows[name].to_numpy() for name in spec.features.names], axis=1)
+        flat = pa.array(np.ascontiguousarray(side_by_side).reshape(-1))
+        kind = packed_schema(spec.features.width).field("x").type
+        yield pa.FixedSizeListArray.from_arrays(flat, type=kind)
+
+
+def _decoded(rows: pa.Table, spec: DatasetSpec, number: int) -> Iterator[pa.Array]:
+    images = rows[spec.features.names[0]].combine_chunks()
+    try:
+        yield from Decoder.of(spec.features).batches(images)
+    except UndecodableError as error:
+        raise ShardError(
+            f"Of the rows wanted from {shard_name(number)}, {error}.",
+            fix="set shape and resize of the dataset's spec back to what they were at ingest",
+        ) from None

@@ -2,7 +2,8 @@
 
 A value's bytes (or 16-bit words) are coefficients of a multilinear hash over the ring of
 integers mod 2^64 (Carter and Wegman's universal family: Σ (v_p + 1)·k_p with secret keys k_p),
-so two different values agree with a probability of at most 2^-48 over the key. Column hashes are
+so two different values agree with a probability of at most 2^-48 over the key. Encoded images are
+long and few: keyed BLAKE2b, cut to 64 bits, takes each at once. Column hashes are
 mixed (splitmix64's finaliser) and added. The sum of row hashes mod 2^64 does not depend on the
 order of the rows and subtracts: sum(A0) − sum(B0) = sum(A1) when A1 is A0 without B0.
 
@@ -71,6 +72,8 @@ class RowHash:
             return self._fixed(_words(array, kind.bit_width // 8), name)
         if pa.types.is_string(kind) or pa.types.is_binary(kind):
             return self._ragged(array, name)
+        if pa.types.is_large_binary(kind):
+            return self._digests(array, name)
         texts = [None if value is None else repr(value) for value in array.to_pylist()]
         return self._ragged(pa.array(texts, pa.string()), name)
 
@@ -101,6 +104,12 @@ class RowHash:
         running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
         hashes: Hashes = running[starts + lengths] - running[starts]
         return hashes
+
+    def _digests(self, array: pa.Array, name: str) -> Hashes:
+        key = hashlib.blake2b(name.encode(), key=self.seed, digest_size=32).digest()
+        values = (value.as_buffer() if value.is_valid else b"" for value in array)
+        digests = (hashlib.blake2b(value, key=key, digest_size=8).digest() for value in values)
+        return np.frombuffer(b"".join(digests), np.uint64).copy()
 
     def _keys(self, name: str, count: int) -> Hashes:
         """`count` 64-bit keys of one column, from a counter-based generator."""

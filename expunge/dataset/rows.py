@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from expunge.dataset.disk import writing
 from expunge.dataset.errors import ShardError
-from expunge.dataset.packed import Where, limited, packed_schema, packed_shard, wanted_rows
+from expunge.dataset.packed import Where, limited, packed_batches, packed_schema, wanted_rows
 from expunge.dataset.placement import ROLES
 from expunge.dataset.progress import Progress, silent
 from expunge.dataset.sealed import open_sealed
@@ -153,7 +153,7 @@ def training_rows(
 
     def shards() -> Iterator[pa.RecordBatch]:
         for done, number in enumerate(store.numbers, 1):
-            yield wanted_rows(packed_shard(store, number), wanted)
+            yield from packed_batches(store, number, where=wanted)
             on_progress("copy", done, len(store.numbers))
 
     with writing(scratch.parent):

@@ -1,9 +1,10 @@
 """The stored schema: what every shard of a dataset looks like, whatever the source looked like.
 
 Columns keep the names that the spec gives them. Record and subject ids are strings, the label is
-int64, features are float32 (scalars, or one FixedSizeList of the tensor's width), all without
-nulls; `role` and `_ingest` are expunge's own; what else the source brings follows, nullable.
-A column that a later append added is absent from older shards, which stay as they are.
+int64, features are float32 (scalars, or one FixedSizeList of the tensor's width) or encoded
+images, byte for byte, all without nulls; `role` and `_ingest` are expunge's own; what else the
+source brings follows, nullable. A column that a later append added is absent from older shards,
+which stay as they are.
 """
 
 from __future__ import annotations
@@ -34,9 +35,19 @@ def base_schema(spec: DatasetSpec) -> pa.Schema:
 
 def feature_type(spec: DatasetSpec) -> pa.DataType:
     """Stored type of one feature column."""
+    if spec.features.encoded:
+        return pa.large_binary()
     if spec.features.columns:
         return pa.float32()
     return pa.list_(pa.field("element", pa.float32(), nullable=False), spec.features.width)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text, however it is written."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(test(kind) for test in tests)
 
 
 def stored_schema(spec: DatasetSpec, extras: Iterable[pa.Field]) -> pa.Schema:

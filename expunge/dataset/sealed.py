@@ -20,7 +20,7 @@ import pyarrow as pa
 from expunge.dataset.disk import writing
 from expunge.dataset.errors import ShardError
 from expunge.dataset.holdings import find_subjects
-from expunge.dataset.packed import packed_schema, packed_shard
+from expunge.dataset.packed import packed_batches, packed_schema
 from expunge.dataset.store import Store
 from expunge.errors import TerminalError
 from expunge.keys import KeyMissingError, KeyRing
@@ -51,9 +51,9 @@ def seal_rows(
         for found in find_subjects(store, key, subject_ids):
             theirs = np.zeros(len(found.index.rows), bool)
             theirs[found.at] = True
-            batch = packed_shard(store, found.shard, theirs)
-            rows += batch.num_rows
-            yield from _sliced(batch)
+            for batch in packed_batches(store, found.shard, select=theirs):
+                rows += batch.num_rows
+                yield from _sliced(batch)
 
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

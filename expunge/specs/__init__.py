@@ -1,7 +1,8 @@
 """The two specs a user writes: `data/NAME.yaml` and `models/NAME.yaml`, checked by pydantic."""
 
 from expunge.specs.base import SpecError, checked_name
-from expunge.specs.dataset import DatasetSpec, Expectations, Features, RoleShares
+from expunge.specs.dataset import DatasetSpec, Expectations, RoleShares
+from expunge.specs.features import Features
 from expunge.specs.load import load_dataset_spec, load_model_spec
 from expunge.specs.model import BudgetSpec, GateSpec, ModelSpec, ReferenceSpec
 from expunge.specs.recipe import FastRecipe, Recipe, RepairSpec

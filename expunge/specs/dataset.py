@@ -2,58 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from expunge.specs.base import Column, Name, Share, Spec
-
-
-class Features(Spec):
-    """What the model reads: numeric `columns`, or one `column` of fixed-size tensors.
-
-    `categorical` columns hold codes, which SPD-GAN leaves as they are.
-    """
-
-    columns: tuple[Column, ...] | None = None
-    column: Column | None = None
-    shape: tuple[Annotated[int, Field(gt=0)], ...] | None = None
-    categorical: tuple[Column, ...] = ()
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Features:
-        if (self.columns is None) == (self.column is None):
-            raise ValueError("give either `columns` or `column` with `shape`")
-        if self.column is not None and not self.shape:
-            raise ValueError("`column` needs `shape`, for example [1, 16, 16]")
-        if self.columns is not None and (self.shape or not self.columns):
-            raise ValueError("`columns` names at least one column and takes no `shape`")
-        if self.columns is not None and len(set(self.columns)) != len(self.columns):
-            raise ValueError("`columns` names a column twice")
-        if unknown := set(self.categorical) - set(self.columns or ()):
-            raise ValueError(f"`categorical` names {sorted(unknown)}, which `columns` does not")
-        return self
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch dimension."""
-        return self.shape if self.shape else (len(self.columns or ()),)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The feature columns of the stored table."""
-        return self.columns if self.columns else (self.column or "",)
-
-    @property
-    def categorical_positions(self) -> tuple[int, ...]:
-        """Places of the categorical columns in an input."""
-        return tuple((self.columns or ()).index(name) for name in self.categorical)
-
-    @property
-    def width(self) -> int:
-        """Numbers in one input."""
-        return math.prod(self.input_shape)
+from expunge.specs.features import Features
 
 
 class RoleShares(Spec):

@@ -121,7 +121,8 @@ def test_rows_behind_an_index_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "named",
     [[], None, "x", [{}], ["x"], [{"filename": 3}], [{"filename": ""}], [{"filename": ".."}],
-     [{"filename": "a\0b"}], [{"filename": "../other.arrow"}], [{"filename": "/etc/passwd"}], [{"filename": "a/b.arrow"}]],
+     [{"filename": "a\0b"}], [{"filename": "../other.arrow"}], [{"filename": "/etc/passwd"}],
+     [{"filename": "a/b.arrow"}]],
 )  # fmt: skip
 def test_files_outside_the_folder_and_no_files_are_refused(tmp_path: Path, named: Any) -> None:
     folder = saved_dataset(tmp_path / "people", people())

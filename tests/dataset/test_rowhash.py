@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from expunge.dataset.rowhash import RowHash, checksum
 
 HASH = RowHash.of(b"\x01" * 32, "test")
+LARGE = pa.large_binary()
 PAIR = pa.list_(pa.float32(), 2)
 texts = st.lists(st.one_of(st.none(), st.text(max_size=12)), max_size=30)
 
@@ -46,6 +47,8 @@ def test_checksums_do_not_mind_the_order_and_subtract(values: list[int], data: o
         (pa.array([{"a": 1}]), pa.array([{"a": 2}])),
         (pa.array(["ab", "c"]), pa.array(["a", "bc"])),
         (pa.array([b"\x00"]), pa.array([b""])),
+        (pa.array([b"ab", b"c"], LARGE), pa.array([b"a", b"bc"], LARGE)),
+        (pa.array([b"", None], LARGE), pa.array([None, b""], LARGE)),
         (pa.array([datetime.date(2026, 1, 1)]), pa.array([datetime.date(2026, 1, 2)])),
         (pa.array([None, [1.0, 2.0]], PAIR), pa.array([[1.0, 2.0], None], PAIR)),
         (pa.array(["x", "y"]).dictionary_encode(), pa.array(["y", "y"]).dictionary_encode()),

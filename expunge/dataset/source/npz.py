@@ -143,6 +143,11 @@ def _header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Path) -> Npy
 
 def _check_width(spec: DatasetSpec, array: NpyArray, where: str) -> None:
     mine, width = array.name == spec.features.column, spec.features.width
+    if mine and spec.features.encoded:
+        raise IngestError(
+            f"{where} cannot hold encoded images: numpy cuts zero bytes off.",
+            fix="give their pixels, without `encoded` in the spec, or a Parquet file of images",
+        )
     if mine and array.width != width:
         raise IngestError(
             f"{where} has rows of the shape {list(array.shape[1:])}, "

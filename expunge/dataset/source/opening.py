@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from expunge.dataset.errors import ColumnError, IngestError
 from expunge.dataset.origin import Origin
-from expunge.dataset.schema import extras_of, join_extras, refuse_reserved
+from expunge.dataset.schema import extras_of, is_text, join_extras, refuse_reserved
 from expunge.dataset.source.csv import CsvPart
 from expunge.dataset.source.huggingface import HuggingFacePart, is_saved_dataset
+from expunge.dataset.source.imagefiles import ImageFiles
 from expunge.dataset.source.npz import NpzPart
 from expunge.dataset.source.numbered import Numbered
 from expunge.dataset.source.parquet import ParquetPart
@@ -75,19 +76,32 @@ def _parts(
     if path.is_dir() and is_saved_dataset(path):
         return (_identified(spec, HuggingFacePart.open(path), append=append),)
     if path.is_dir():
-        return tuple(ParquetPart.open(spec, file) for file in _parquet_files(path))
+        return tuple(_parquet(spec, file) for file in _parquet_files(path))
     _refuse_empty(path)
     match path.suffix.lower():
         case ".csv":
-            return (CsvPart.open(spec, path, stored),)
+            return (_with_images(spec, CsvPart.open(spec, path, stored), path.parent),)
         case ".npz":
             return (_identified(spec, NpzPart.open(spec, path), append=append),)
         case suffix if suffix in _PARQUET:
-            return (ParquetPart.open(spec, path),)
+            return (_parquet(spec, path),)
     raise IngestError(
         f"{path.name} is neither .parquet, .csv nor .npz.",
         fix="give a .parquet, .csv or .npz file, or a folder of .parquet files",
     )
+
+
+def _parquet(spec: DatasetSpec, file: Path) -> Part:
+    return _with_images(spec, ParquetPart.open(spec, file), file.parent)
+
+
+def _with_images(spec: DatasetSpec, part: Part, folder: Path) -> Part:
+    """The part, its images read from their files where its column is one of text."""
+    column = spec.features.column or ""
+    at = part.schema.get_field_index(column)
+    if not spec.features.encoded or at < 0 or not is_text(part.schema.field(at).type):
+        return part
+    return ImageFiles(part, column, folder)
 
 
 def _identified(spec: DatasetSpec, part: Part, *, append: bool) -> Part:
@@ -112,7 +126,11 @@ def _parquet_files(folder: Path) -> list[Path]:
         and not any(part[0] in "._" for part in found.relative_to(folder).parts)
     )
     if not files:
-        raise IngestError(f"{folder} holds no Parquet file.", fix="give a folder of .parquet files")
+        raise IngestError(
+            f"{folder} holds no Parquet file.",
+            fix="give a folder of .parquet files, a saved `datasets` folder, or the manifest "
+            "(.csv or .parquet) of a folder of images",
+        )
     for file in files:
         _refuse_empty(file)
     return files

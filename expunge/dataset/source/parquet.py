@@ -43,7 +43,7 @@ class ParquetPart:
             footer = opened.metadata
             groups = (footer.row_group(at) for at in range(footer.num_row_groups))
             stored = max((g.total_byte_size / max(1, g.num_rows) for g in groups), default=0.0)
-            numbers = 4 * spec.features.width
+            numbers = 0 if spec.features.encoded else 4 * spec.features.width
             return cls(file, opened.schema_arrow, footer.num_rows, max(stored, numbers) + 64)
 
     def read(self) -> Iterator[pa.RecordBatch]:
