@@ -165,9 +165,6 @@ def _counted(current: Store, rewritten: Store, after: Tally) -> bool:
         found, before = rewritten.manifest, current.manifest
     except ShardError:
         return False
-    same = (found.shards, found.ingest, found.extras) == (
-        before.shards,
-        before.ingest,
-        before.extras,
-    )
+    kept = ("shards", "ingest", "extras", "categories")
+    same = all(getattr(found, name) == getattr(before, name) for name in kept)
     return same and found.tally.same(after)

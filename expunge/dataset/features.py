@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from expunge.dataset.images import Decoder
 from expunge.dataset.origin import Origin, flags
-from expunge.dataset.schema import feature_type
+from expunge.dataset.schema import feature_type, is_text
 from expunge.specs import DatasetSpec
 
 
@@ -20,10 +20,13 @@ def feature(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa
 
     Raises:
         ColumnError: a type that cannot be stored.
-        ValueRefusedError: a null, NaN, Inf, tensor of another width, or image that is damaged.
+        ValueRefusedError: a null, unknown level, NaN, Inf, tensor of another width, or image that
+            is damaged.
     """
     if spec.features.encoded:
         return _images(array, name, spec, origin)
+    if name in spec.features.categories:
+        return _codes(array, name, spec, origin)
     if spec.features.columns:
         return _scalar(array, name, origin)
     return _tensor(array, name, spec, origin)
@@ -42,6 +45,19 @@ def _scalar(array: pa.Array, name: str, origin: Origin) -> pa.Array:
     finite = np.isfinite(values.to_numpy(zero_copy_only=False))
     origin.refuse(name, ~finite, "NaN, Inf or beyond float32", "drop or mend these rows")
     return values
+
+
+def _codes(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa.Array:
+    """Levels by their place in the spec's list; whole numbers are levels as they are written."""
+    if not (is_text(array.type) or pa.types.is_integer(array.type)):
+        raise origin.mistyped(name, array.type, "text or integer, to be found in `categories`")
+    origin.refuse(name, flags(array.is_null()), "null", "fill in or drop these rows")
+    levels = spec.features.categories[name]
+    found = pc.index_in(array.cast(pa.string()), value_set=pa.array(levels, pa.string()))
+    if spec.features.unknown == "refuse":
+        fix = "list the level in `categories`, mend these rows, or say `unknown: own_code`"
+        origin.refuse(name, flags(found.is_null()), f"none of its {len(levels)} levels", fix)
+    return pc.fill_null(found, len(levels)).cast(pa.float32())
 
 
 def _tensor(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa.Array:

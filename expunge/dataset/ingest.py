@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from expunge.dataset.categories import categories_of, grown
 from expunge.dataset.disk import writing
 from expunge.dataset.errors import HeldOutError, IngestError
 from expunge.dataset.merge import Merge, Merged
@@ -121,6 +122,9 @@ class _Ingest:
         stored = self.kept.manifest.extras if self.kept else ()
         self.source = open_source(spec, source, stored, append=self.kept is not None)
         self.extras = self.source.extras
+        self.categories = (
+            grown(self.kept.manifest.categories, spec) if self.kept else categories_of(spec)
+        )
         self.schema = stored_schema(spec, self.extras)
         self.placement = Placement(key, shards=spec.shards, shares=spec.roles)
         self.key = key
@@ -209,7 +213,9 @@ class _Ingest:
         known = set(self.kept.numbers) if self.kept else set()
         names = [name(s.number) for s in written for name in (shard_name, index_name)]
         if written:
-            manifest = Manifest(self.spec.name, self.spec.shards, self.ingest, self.extras, tally)
+            manifest = Manifest(
+                self.spec.name, self.spec.shards, self.ingest, self.extras, tally, self.categories
+            )
             (self.staging / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
             names.append(MANIFEST)
         return StagedIngest(

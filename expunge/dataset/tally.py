@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from expunge.dataset.categories import Categories, as_json, from_json
 from expunge.dataset.errors import ShardError
 from expunge.dataset.placement import ROLES
 
 FORMAT = 1
+_CORRUPT = (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
 _FIX = "check the version out again; `expunge doctor` checks cache and remote"
 
 
@@ -86,9 +88,10 @@ class Manifest:
     """Number of the last ingest that brought rows."""
     extras: tuple[pa.Field, ...]
     tally: Tally
+    categories: Categories = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Canonical text: sorted keys, zero counts left out."""
+        """Canonical text: sorted keys; zero counts and absent categories left out."""
         rows = {
             role: {str(label): int(count) for label, count in enumerate(row) if count}
             for role, row in zip(ROLES, self.tally.rows, strict=True)
@@ -108,6 +111,8 @@ class Manifest:
             "further_columns": {extra.name: str(extra.type) for extra in self.extras},
             "further_schema": schema,
         }
+        if self.categories:
+            content["categories"] = as_json(self.categories)
         return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
     @classmethod
@@ -125,7 +130,14 @@ class Manifest:
                     fix="use the version of expunge that wrote it, or a newer one",
                 )
             return cls._from(found)
-        except (ValueError, KeyError, TypeError, IndexError, pa.ArrowException) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            IndexError,
+            pa.ArrowException,
+        ) as error:
             raise ShardError(
                 f"The manifest is corrupt ({type(error).__name__}).", fix=_FIX
             ) from None
@@ -140,4 +152,5 @@ class Manifest:
         extras: tuple[pa.Field, ...] = ()
         if found["further_schema"]:
             extras = tuple(pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(found["further_schema"]))))
-        return cls(found["dataset"], found["shards"], found["ingest"], extras, tally)
+        categories = from_json(found.get("categories", {}))
+        return cls(found["dataset"], found["shards"], found["ingest"], extras, tally, categories)

@@ -56,10 +56,11 @@ class CsvPart:
 
 
 def _types(spec: DatasetSpec, stored: tuple[pa.Field, ...]) -> dict[str, pa.DataType]:
-    """Types of the columns that the spec or the stored rows name; a tensor is text."""
+    """Types of the columns that spec or stored rows name; tensors and categories are text."""
     types = {spec.record_id: pa.string(), spec.subject_id: pa.string(), spec.label: pa.int64()}
-    feature = feature_type(spec) if spec.features.columns else pa.string()
-    types |= dict.fromkeys(spec.features.names, feature)
+    for name in spec.features.names:
+        texted = spec.features.column or name in spec.features.categories
+        types[name] = pa.string() if texted else feature_type(spec)
     types |= {spec.split: pa.string()} if spec.split else {}
     return types | {extra.name: extra.type for extra in stored}
 
