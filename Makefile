@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench check lint format lock clean distclean
+.PHONY: help setup demo test bench docs check lint format lock clean distclean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p; s/^\([a-z]*\):  *## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: setup      ## Run the whole test suite
 
 bench: setup     ## Compare all strategies; writes docs/benchmarks.md (EXPUNGE_DATA: more datasets)
 	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/dvc repro
+
+docs: setup      ## Write docs/cli.md from the code
+	$(BIN)/python -m typer expunge.cli.app utils docs --name expunge --title "The expunge command" --output docs/cli.md
 
 check: setup     ## Lint, format, types, direction of imports
 	$(BIN)/ruff check .
