@@ -33,12 +33,13 @@ def feature(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa
 
 
 def _numeric(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    return any(test(kind) for test in tests)
 
 
 def _scalar(array: pa.Array, name: str, origin: Origin) -> pa.Array:
     kind = array.type
-    if not (_numeric(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+    if not (_numeric(kind) or pa.types.is_null(kind)):
         raise origin.mistyped(name, kind, "a number")
     origin.refuse(name, flags(array.is_null()), "null", "fill in or drop these rows")
     values = array.cast(pa.float32(), safe=False)
@@ -71,13 +72,13 @@ def _tensor(array: pa.Array, name: str, spec: DatasetSpec, origin: Origin) -> pa
     width = spec.features.width
     if pa.types.is_fixed_size_list(array.type) and array.type.list_size == width:
         values = array.flatten()
-        if pa.types.is_float32(values.type) and not values.null_count:
-            return _finite(values, name, spec, origin)
+        if _numeric(values.type) and not values.null_count:
+            return _finite(values.cast(pa.float32(), safe=False), name, spec, origin)
     flat, rows = array, np.arange(len(array))
     while _listed(flat.type):
         parents = pc.list_parent_indices(flat).to_numpy(zero_copy_only=False)
         flat, rows = pc.list_flatten(flat), rows[parents]
-    if flat is array or not (_numeric(flat.type) or pa.types.is_boolean(flat.type)):
+    if flat is array or not _numeric(flat.type):
         raise origin.mistyped(name, array.type, allowed)
     lengths = np.bincount(rows, minlength=len(array))
     origin.refuse(name, lengths != width, f"not {width} numbers", "shape in the spec, or the rows")

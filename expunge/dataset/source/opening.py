@@ -17,7 +17,7 @@ from expunge.dataset.source.imagefiles import ImageFiles
 from expunge.dataset.source.npz import NpzPart
 from expunge.dataset.source.numbered import Numbered
 from expunge.dataset.source.parquet import ParquetPart
-from expunge.dataset.source.part import Part
+from expunge.dataset.source.part import Part, batch_rows, cut
 from expunge.specs import DatasetSpec
 
 _PARQUET = {".parquet", ".pq"}
@@ -30,6 +30,8 @@ class Source:
     parts: tuple[Part, ...]
     extras: tuple[pa.Field, ...]
     """Further columns, the stored ones first."""
+    row_bytes: int
+    """Of a row's features as they are stored; a source may hold them in a quarter of that."""
 
     @property
     def rows(self) -> int | None:
@@ -46,8 +48,9 @@ class Source:
         for part in self.parts:
             row = part.first_row
             for batch in part.read():
-                yield Origin(part.name, row), batch
-                row += batch.num_rows
+                for piece in cut(batch, batch_rows(self.row_bytes)):
+                    yield Origin(part.name, row), piece
+                    row += piece.num_rows
 
 
 def open_source(
@@ -67,7 +70,7 @@ def open_source(
         _require(spec, part)
         refuse_reserved(spec, part.schema, part.name)
         extras = join_extras(extras, extras_of(spec, part.schema), part.name)
-    return Source(parts, extras)
+    return Source(parts, extras, 0 if spec.features.encoded else 4 * spec.features.width)
 
 
 def _parts(

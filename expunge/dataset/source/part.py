@@ -46,6 +46,10 @@ def batch_rows(row_bytes: float) -> int:
 
 def sliced(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """A batch of any size in bounded ones, over the same memory."""
-    step = batch_rows(batch.nbytes / max(1, batch.num_rows))
-    for begin in range(0, batch.num_rows, step):
-        yield batch.slice(begin, step)
+    return cut(batch, batch_rows(batch.nbytes / max(1, batch.num_rows)))
+
+
+def cut(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
+    """A batch in ones of at most `rows`, over the same memory."""
+    for begin in range(0, batch.num_rows, rows):
+        yield batch.slice(begin, rows)
