@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import expunge.dataset.merge as merge_module
+import expunge.dataset.source.part as part_module
 from expunge.dataset import (
     ColumnError,
     DuplicateRecordError,
@@ -140,6 +142,16 @@ def test_progress_ends_at_the_number_of_rows(tmp_path: Path) -> None:
     ingest(tmp_path, people(), on_progress=lambda *step: told.append(step))
     assert ("read", 240, 240) in told
     assert told[-1] == ("write", 8, 8)
+
+
+def test_shards_taken_piece_by_piece_are_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = ingest(tmp_path / "copied", people())
+    monkeypatch.setattr(part_module, "BATCH_BYTES", 600)
+    monkeypatch.setattr(merge_module, "_COPIED", 0)
+    other, _ = ingest(tmp_path / "taken", people())
+    assert digests(one.folder) == digests(other.folder)
 
 
 # Appending
