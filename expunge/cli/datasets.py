@@ -1,4 +1,4 @@
-"""`expunge ingest`: a new version of a dataset from Parquet or CSV."""
+"""`expunge ingest`: a new version of a dataset from files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def ingest(
             metavar="PATH",
             exists=True,
             readable=True,
-            help="Parquet or CSV.",
+            help="Parquet, CSV, NPZ, images with a manifest, a Hugging Face folder.",
         ),
     ],
     mode: Annotated[

@@ -4,6 +4,7 @@ report progress.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -67,10 +68,12 @@ class Line:
     def scratch(self, spec: DatasetSpec, roles: str) -> Path:
         """File of the uncompressed copy of some roles' rows of the current version.
 
-        Made where absent; erasing removes the copies of older versions.
+        Made where absent, and anew where the spec reads features otherwise (an image resized);
+        erasing removes the copies of older versions.
         """
         version = self.current_version(spec.name).md5.removesuffix(".dir")
-        file = self.workspace.state("scratch", spec.name, version) / f"{roles}.arrow"
+        read = hashlib.sha256(spec.features.model_dump_json().encode()).hexdigest()[:12]
+        file = self.workspace.state("scratch", spec.name, version) / f"{roles}-{read}.arrow"
         if not file.exists():
             training_rows(self.store(spec), spec, roles, file)
         return file

@@ -1,4 +1,4 @@
-"""Ingest: a new version of a dataset from Parquet or CSV, without anyone who was erased."""
+"""Ingest: a new version of a dataset from files, without anyone who was erased."""
 
 from __future__ import annotations
 
