@@ -10,24 +10,24 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 
-from benchmarks.compare import cell, data
-from benchmarks.compare.report import write_report
 from benchmarks.compare.sources import AbsentError
+
+if TYPE_CHECKING:
+    from benchmarks.compare.cell import Cell
 
 BUILD = Path("build/bench")
 FOUND = "ingest.json"
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
 Dataset = Annotated[str, typer.Argument(metavar="DATASET")]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Params:
 @app.command()
 def ingest(dataset: Dataset) -> None:
     """Bring the rows in, or write down why they are absent."""
+    from benchmarks.compare import data
+
     folder = BUILD / dataset
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -65,7 +67,7 @@ def shadows(dataset: Dataset) -> None:
     params, folder = Params.read(), BUILD / dataset
     numbers = range(params.shadows) if _present(dataset) else []
     jobs = [(dataset, folder, number) for number in numbers]
-    for done, number in enumerate(_in_processes(cell.train_shadow, jobs, params.workers), 1):
+    for done, number in enumerate(_in_processes("train_shadow", jobs, params.workers), 1):
         typer.echo(f"{dataset}: shadow {number}, {done} of {len(jobs)}", err=True)
     (folder / "shadows.json").write_text(json.dumps({"shadows": len(jobs)}) + "\n")
 
@@ -76,7 +78,7 @@ def compare(dataset: Dataset) -> None:
     params, folder = Params.read(), BUILD / dataset
     jobs = [(each,) for each in _cells(dataset, params)] if _present(dataset) else []
     files = []
-    for file in _in_processes(cell.run, jobs, params.workers):
+    for file in _in_processes("run", jobs, params.workers):
         files.append(str(file))
         typer.echo(f"{file}: {len(files)} of {len(jobs)}", err=True)
     (folder / "cells.json").write_text(json.dumps(sorted(files), indent=1) + "\n")
@@ -84,7 +86,10 @@ def compare(dataset: Dataset) -> None:
 
 @app.command()
 def report() -> None:
-    """Write docs/benchmarks.md and its figures from the results that there are."""
+    """Write docs/benchmarks.md, its figures and tables from the results that there are."""
+    from benchmarks.compare.report import write_report
+    from benchmarks.compare.tables import write_tables
+
     params = Params.read()
     results, absent = [], {}
     for dataset in params.requests:
@@ -94,9 +99,12 @@ def report() -> None:
         files = [each.file for each in _cells(dataset, params)]
         results += [json.loads(file.read_text()) for file in files if file.exists()]
     write_report(results, absent, Path("docs"))
+    write_tables(results, Path("docs"))
 
 
-def _cells(dataset: str, params: Params) -> list[cell.Cell]:
+def _cells(dataset: str, params: Params) -> list[Cell]:
+    from benchmarks.compare import cell, data
+
     folder = BUILD / dataset
     requests = [
         name
@@ -114,15 +122,19 @@ def _present(dataset: str) -> bool:
     return json.loads((BUILD / dataset / FOUND).read_text())["absent"] is None
 
 
-def _in_processes(call: Callable[..., T], jobs: list[tuple[Any, ...]], workers: int) -> Iterable[T]:
-    """Results as they come; one thread each, so that processes do not fight for cores.
+def _in_processes(name: str, jobs: list[tuple[Any, ...]], workers: int) -> Iterable[Any]:
+    """Results of a function of `cell` as they come.
 
-    `call` must not be of this module: a spawned process does not import `__main__`.
+    One thread each, so that processes do not fight for cores. Without jobs nothing is imported.
     """
+    if not jobs:
+        return
+    from benchmarks.compare import cell
+
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context) as pool:
-        running = [pool.submit(call, *job) for job in jobs]
+        running = [pool.submit(getattr(cell, name), *job) for job in jobs]
         for each in as_completed(running):
             yield each.result()
 

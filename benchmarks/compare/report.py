@@ -243,7 +243,7 @@ def _picture(group: Group, pictures: Path) -> str | None:
     """Distance to the exact retrain by the gate's statistic, against cost."""
     from expunge.lineage.plots import CostPoint, Level, forgetting_against_cost, to_png
 
-    apart = {model: _distances(group, model) for model in group.models}
+    apart = {model: distances(group, model) for model in group.models}
     if not apart["champion"]:
         return None
     points = [
@@ -274,7 +274,8 @@ def _picture(group: Group, pictures: Path) -> str | None:
     return f"benchmarks/{name}"
 
 
-def _distances(group: Group, model: str) -> list[float]:
+def distances(group: Group, model: str) -> list[float]:
+    """|hard-row AUC − the exact retrain's|, one number for each result."""
     mine, theirs = (group.values(each, "hard_row_auc") for each in (model, "exact retrain"))
     if len(mine) != len(theirs):
         return []
