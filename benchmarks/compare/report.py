@@ -58,6 +58,7 @@ PRICE = (
     Column("avg gap", "average_gap"),
     Column("ToW", "tug_of_war"),
 )
+READING = Path(__file__).with_name("reading.md")
 LEVELS = ("champion", "second retrain")
 DAMAGE = 0.01  # of held-out accuracy: the gate's default margin
 FAMILIES = {
@@ -120,7 +121,7 @@ def write_report(
     """Write `benchmarks.md` and `benchmarks/*.png` under `folder`."""
     pictures = folder / "benchmarks"
     pictures.mkdir(parents=True, exist_ok=True)
-    text = [_preamble(results)]
+    text = [_preamble(results), READING.read_text()]
     for dataset, why in absent.items():
         text.append(f"## {TITLES[dataset]}\n\nSkipped: {why}.\n")
     for group in grouped(results):
@@ -147,10 +148,10 @@ def _preamble(results: Sequence[Mapping[str, Any]]) -> str:
 {", ".join(map(str, seeds))}; each section says how many runs it has. Numbers are mean ± standard
 deviation over seeds (spoken digits: over ordered pairs of speakers as well). A seed draws the
 champion, the retrains, the forgotten rows and every perturbation anew. FA, RA, TA: accuracy in per
-cent on forgotten, retained and held-out rows; GEN in points. Cost is over the cheapest retrain
-within 0.5 points of the best retrain's held-out accuracy, named in each section; time is that of a
-core in the same runs, which is wall time where nothing else runs. No setting was tuned to a
-dataset.
+cent on forgotten, retained and held-out rows; GEN in points, for an erased class on the others.
+Cost is over the cheapest retrain within 0.5 points of the best retrain's held-out accuracy, named
+in each section; time is that of a core in the same runs, which is wall time where nothing else
+runs. No setting was tuned to a dataset.
 
 What to look for: a model that forgot stands where the two exact retrains stand, in every column.
 """
