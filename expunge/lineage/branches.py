@@ -1,19 +1,55 @@
-"""Parts that every trace is made of: a dataset version, a model version, a batch and its rungs."""
+"""Records as nodes of a trace: what is told of a request, a batch, a version, what is derived."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from expunge.lineage.tree import Fact, Tree, facts
-from expunge.requests import Batch, DatasetVersion, Ledger, ModelVersion
+from expunge.lineage.graph import Node
+from expunge.lineage.tree import Tree, facts
+from expunge.requests import Batch, DatasetVersion, Derived, Links, ModelVersion, Request, Target
 
-_SHOWN = 20
 _CRITERIA = ("estimate", "reference", "margin", "outcome")
+_SHARDS = 20
 
 
-def dataset_tree(version: DatasetVersion) -> Tree:
-    """A dataset version by itself."""
+def request_node(links: Links, request: Request) -> Node:
+    """A request, with its targets, what each model owes or did, and its history."""
+    told = facts(
+        state=request.state,
+        reason=request.reason,
+        source=request.source,
+        external_id=request.external_id,
+        subject_ref=f"{request.subject_ref[:12]}…",
+        key_id=request.key_id,
+        regulation=request.regulation,
+        received_at=request.received_at,
+        due_at=request.due_at,
+    )
+    targets = (_target(target) for target in request.targets)
+    return Node("request", request.id, told, (*targets, _history(links, request.id)))
+
+
+def batch_node(links: Links, batch: Batch) -> Node:
+    """A batch: the versions before and after, its shards, the rungs tried by each model."""
+    after = links.version_of(batch.id)
+    staged = links.staged(batch.id)
+    touched = staged.get("touched", ())
+    told = facts(
+        state=batch.state,
+        dataset=batch.dataset,
+        before=f"{batch.dataset}@{after.ordinal - 1}" if after else None,
+        after=f"{batch.dataset}@{after.ordinal}" if after else None,
+        rows=staged.get("rows_erased"),
+        shards=_numbers(touched) if touched else None,
+        opened_at=batch.created_at,
+        reason=batch.reason,
+    )
+    return Node("batch", batch.id, told, tuple(_models(links, batch)))
+
+
+def dataset_node(version: DatasetVersion) -> Node:
+    """A version of a dataset."""
     told = facts(
         made_by=version.kind,
         rows=version.rows,
@@ -22,71 +58,82 @@ def dataset_tree(version: DatasetVersion) -> Tree:
         commit=version.commit,
         created_at=version.created_at,
     )
-    return Tree("dataset version", f"{version.dataset}@{version.ordinal}", told)
+    return Node("dataset version", f"{version.dataset}@{version.ordinal}", told)
 
 
-def version_facts(ledger: Ledger, version: ModelVersion) -> tuple[Fact, ...]:
-    """What the ledger knows of a model version."""
-    champion = ledger.champion(version.model)
-    return facts(
+def model_node(links: Links, version: ModelVersion) -> Node:
+    """A version of a model, and its promotion."""
+    champion = links.champion(version.model)
+    name = f"{version.model} {version.version}"
+    told = facts(
         kind=version.kind,
         strategy=version.strategy,
         parent=version.parent,
         champion=True if champion and champion.version == version.version else None,
-        may_serve=ledger.may_serve(version.model, version.version),
+        may_serve=links.may_serve(version),
         trained_on=f"{version.dataset}@{version.dataset_ordinal}",
         clean_as_of=f"{version.dataset}@{version.clean_as_of}",
         ingest_seen=version.ingest_seen,
         edits_since_exact=version.edits,
         mlflow_run=version.run_id,
         created_at=version.created_at,
-        promoted_at=version.promoted_at,
     )
+    promoted = (Tree("promotion", name, facts(promoted_at=version.promoted_at)),)
+    return Node("model version", name, told, promoted if version.promoted_at else ())
 
 
-def batch_tree(ledger: Ledger, batch: Batch, *, requests: bool = False) -> Tree:
-    """A batch: the dataset before and after, the rungs tried by each model, what was promoted."""
+def derived_node(made: Derived) -> Node:
+    """A file or helper model made from people's rows."""
     told = facts(
-        state=batch.state, dataset=batch.dataset, opened_at=batch.created_at, reason=batch.reason
+        made=made.kind,
+        state=made.state,
+        roles=made.roles,
+        digest=made.digest,
+        created_at=made.created_at,
     )
-    parts = [*_change(ledger, batch), *_models(ledger, batch)]
-    if requests:
-        parts.append(_absorbed(ledger, batch.id))
-    return Tree("batch", batch.id, told, tuple(parts))
+    return Node("derived", made.key, told)
 
 
-def _change(ledger: Ledger, batch: Batch) -> Iterator[Tree]:
-    """The dataset version before the batch and the one that it made."""
-    versions = {each.ordinal: each for each in ledger.versions(batch.dataset)}
-    for made in versions.values():
-        if made.batch_id == batch.id:
-            before = versions.get(made.ordinal - 1)
-            if before is not None:
-                yield _neighbour(before, "before")
-            yield _neighbour(made, "after")
+def _target(target: Target) -> Tree:
+    told = facts(
+        state=target.state,
+        batch=target.batch_id,
+        rows_erased=target.rows,
+        reason=target.reason,
+        cites=target.cites,
+    )
+    owed = tuple(
+        Tree("settlement", each.model, facts(state=each.state, version=each.version))
+        for each in target.settlements
+    )
+    return Tree("target", target.dataset, told, owed)
 
 
-def _neighbour(version: DatasetVersion, place: str) -> Tree:
-    told = facts(place=place, rows=version.rows, md5=version.md5, commit=version.commit)
-    return Tree("dataset version", f"{version.dataset}@{version.ordinal}", told)
+def _history(links: Links, request_id: str) -> Tree:
+    """The request's events, in order."""
+    lines = tuple(
+        Tree(
+            "event",
+            event.kind,
+            facts(at=event.at, dataset=event.dataset, batch=event.batch_id, model=event.model),
+        )
+        for event in links.history(request_id)
+    )
+    return Tree("history", "", facts(events=len(lines)), lines)
 
 
-def _models(ledger: Ledger, batch: Batch) -> Iterator[Tree]:
-    """One branch per model that the batch touched: rungs with verdicts, then what came of it."""
+def _models(links: Links, batch: Batch) -> Iterator[Tree]:
+    """One branch for each model that the batch touched: rungs with verdicts, and the decision."""
     rungs: dict[str, list[Tree]] = {}
-    for part in ledger.parts(batch.id, "gate"):
-        model, children = part.split("/")[0], rungs.setdefault(part.split("/")[0], [])
-        children.append(_rung(part, ledger.outcome(batch.id, "gate", part) or {}))
-        if ledger.outcome(batch.id, "promote", part) is not None:
-            children += _promotions(ledger, batch.id, model)
-    decisions = {
-        event.model: event.payload.get("decision")
-        for event in ledger.events(batch_id=batch.id)
-        if event.kind == "decided" and event.model
-    }
+    for part, verdict in links.judged(batch.id):
+        rungs.setdefault(part.split("/")[0], []).append(_rung(part, verdict))
+    decisions = links.decisions(batch.id)
     for model in sorted({*rungs, *decisions}):
-        told = facts(decision=decisions.get(model), champion_at_claim=batch.champions.get(model))
-        yield Tree("model", model, told, tuple(rungs.get(model, ())))
+        decision, version = decisions.get(model, (None, None))
+        told = facts(
+            decision=decision, champion_at_claim=batch.champions.get(model), version=version
+        )
+        yield Tree("decision", model, told, tuple(rungs.get(model, ())))
 
 
 def _rung(part: str, verdict: Mapping[str, Any]) -> Tree:
@@ -101,31 +148,7 @@ def _rung(part: str, verdict: Mapping[str, Any]) -> Tree:
     return Tree("rung", f"{number}{verdict.get('strategy', part)}", told, criteria)
 
 
-def _promotions(ledger: Ledger, batch_id: str, model: str) -> list[Tree]:
-    made = [each for each in ledger.model_versions(model) if each.batch_id == batch_id]
-    return [
-        Tree(
-            "promotion",
-            f"{model} {each.version}",
-            facts(
-                kind=each.kind,
-                clean_as_of=f"{each.dataset}@{each.clean_as_of}",
-                edits_since_exact=each.edits,
-                promoted_at=each.promoted_at,
-            ),
-        )
-        for each in made
-    ]
-
-
-def _absorbed(ledger: Ledger, batch_id: str) -> Tree:
-    """The requests whose rows the batch erased; the first of them by id."""
-    ids: list[str] = []
-    count = 0
-    for event in ledger.events(batch_id=batch_id):
-        if event.kind == "erased" and event.request_id is not None:
-            count += 1
-            if len(ids) < _SHOWN:
-                ids.append(event.request_id)
-    shown = tuple(Tree("request", each) for each in ids)
-    return Tree("requests", "erased", facts(count=count), shown)
+def _numbers(shards: list[int]) -> str:
+    """`4, 9, 60`, or the first 20 of many and how many there are."""
+    shown = ", ".join(str(each) for each in shards[:_SHARDS])
+    return f"{shown}, … ({len(shards):,})" if len(shards) > _SHARDS else shown

@@ -23,6 +23,7 @@ _COLOURS = {
     "request": "bold cyan",
     "model": "bold magenta",
     "model version": "magenta",
+    "subject": "bold cyan",
     "dataset": "bold blue",
     "dataset version": "blue",
     "batch": "bold yellow",
@@ -43,12 +44,13 @@ _VERDICTS = {
 
 @dataclass(frozen=True)
 class Tree:
-    """One thing, what is known of it, and what it leads to."""
+    """One thing, what is known of it, and what it leads to; `link` is how it is led to."""
 
     kind: str
     title: str
     facts: tuple[Fact, ...] = ()
     children: tuple[Tree, ...] = ()
+    link: str = ""
 
     def fact(self, name: str) -> Value:
         """The value of fact `name`; None where there is none."""
@@ -75,10 +77,11 @@ def _iso(moment: datetime) -> str:
 
 
 def to_json(tree: Tree) -> dict[str, Any]:
-    """Plain dicts and lists: kind, title, facts by name, children."""
+    """Plain dicts and lists: kind, title, link, facts by name, children."""
     return {
         "kind": tree.kind,
         "title": tree.title,
+        "link": tree.link,
         "facts": dict(tree.facts),
         "children": [to_json(child) for child in tree.children],
     }
@@ -91,6 +94,7 @@ def from_json(value: Mapping[str, Any]) -> Tree:
         value["title"],
         tuple(value["facts"].items()),
         tuple(from_json(child) for child in value["children"]),
+        value["link"],
     )
 
 
@@ -109,14 +113,16 @@ def _line(tree: Tree) -> Any:
     from rich.text import Text
 
     line = Text()
+    if tree.link:
+        line.append(f"{tree.link} ", style="italic dim")
     line.append(f"{tree.kind} {tree.title}".strip(), style=_COLOURS.get(tree.kind, "bold"))
     for name, value in tree.facts:
         line.append(f"  {name.replace('_', ' ')} ", style="dim")
-        line.append(_said(value), style=_VERDICTS.get(str(value), ""))
+        line.append(said(value), style=_VERDICTS.get(str(value), ""))
     return line
 
 
-def _said(value: Value) -> str:
+def said(value: Value) -> str:
     """A value for people: times to the minute in UTC, digests by their first characters."""
     if isinstance(value, bool):
         return "yes" if value else "no"

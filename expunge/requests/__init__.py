@@ -15,6 +15,7 @@ from expunge.requests.errors import (
     UnknownRecordError,
 )
 from expunge.requests.ledger import Ledger, utc_now
+from expunge.requests.links import Erasure, Links, Page
 from expunge.requests.status import DatasetStatus, Deadlines, ModelStatus, Status
 from expunge.requests.summary import Asked, BatchSummary
 from expunge.requests.values import (
@@ -62,6 +63,7 @@ __all__ = [
     "Decision",
     "Derived",
     "Effect",
+    "Erasure",
     "Event",
     "Feed",
     "Fence",
@@ -72,12 +74,14 @@ __all__ = [
     "Ledger",
     "LedgerConflictError",
     "LedgerUnavailableError",
+    "Links",
     "LockLostError",
     "MockKind",
     "ModelKind",
     "ModelSight",
     "ModelStatus",
     "ModelVersion",
+    "Page",
     "Position",
     "Qualification",
     "Regulation",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from expunge.requests import batches
 from expunge.requests.errors import LedgerConflictError, unknown
@@ -105,7 +105,11 @@ def require(connection: Connection, model: str, version: str) -> ModelVersion:
 
 def may_serve(connection: Connection, model: str, version: str) -> bool:
     """False if an erasure after `clean_as_of` took training rows that the version had seen."""
-    found = require(connection, model, version)
+    return is_clean(connection, require(connection, model, version))
+
+
+def is_clean(connection: Connection, found: ModelVersion) -> bool:
+    """`may_serve`, of a version that was read."""
     held = select(erased_training_rows.c.rows).where(
         erased_training_rows.c.dataset == found.dataset,
         erased_training_rows.c.ordinal > found.clean_as_of,
@@ -116,10 +120,16 @@ def may_serve(connection: Connection, model: str, version: str) -> bool:
 
 def floor(connection: Connection, model: str) -> str | None:
     """The oldest version, once champion, that holds no erased row it saw; None if there is none."""
-    for each in all_versions(connection, model):
-        if each.promoted_at is not None and may_serve(connection, model, each.version):
-            return each.version
-    return None
+    held = exists().where(
+        erased_training_rows.c.dataset == model_versions.c.dataset,
+        erased_training_rows.c.ordinal > model_versions.c.clean_as_of,
+        erased_training_rows.c.ingest <= model_versions.c.ingest_seen,
+    )
+    clean = select(model_versions.c.version).where(
+        model_versions.c.model == model, model_versions.c.promoted_at.is_not(None), ~held
+    )
+    oldest = clean.order_by(model_versions.c.position).limit(1)
+    return connection.execute(oldest).scalar_one_or_none()
 
 
 def _version(row: Row[Any]) -> ModelVersion:

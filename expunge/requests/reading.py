@@ -23,10 +23,15 @@ _TARGET_FIELDS = tuple(name for name in Target.__dataclass_fields__ if name != "
 def request(store: Store, request_id: str) -> Request:
     """One request."""
     with store.read() as connection:
-        rows = connection.execute(select(requests).where(requests.c.id == request_id)).all()
-        if not rows:
-            raise unknown("request", request_id)
-        return _assembled(connection, rows)[0]
+        return find(connection, request_id)
+
+
+def find(connection: Connection, request_id: str) -> Request:
+    """One request, or UnknownRecordError."""
+    rows = connection.execute(select(requests).where(requests.c.id == request_id)).all()
+    if not rows:
+        raise unknown("request", request_id)
+    return _assembled(connection, rows)[0]
 
 
 def all_requests(

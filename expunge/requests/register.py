@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from expunge.requests import (
@@ -14,6 +15,7 @@ from expunge.requests import (
     settling,
     versions,
 )
+from expunge.requests.links import Links
 from expunge.requests.store import Store
 from expunge.requests.values import (
     AuditOutcome,
@@ -88,6 +90,13 @@ class Register:
         """The newest version."""
         with self._store.read() as connection:
             return versions.current(connection, dataset)
+
+    @contextmanager
+    def links(self) -> Iterator[Links]:
+        """How the records hang together, as of one moment."""
+        references = self._store.keys.references()
+        with self._store.read() as connection:
+            yield Links(connection, references)
 
     def suppressed(self, dataset: str) -> Suppressed:
         """The erased people who must not come back."""

@@ -232,6 +232,7 @@ dataset_versions = Table(
     _count("shards"),
     _moment("created_at"),
     UniqueConstraint("dataset", "md5", "commit"),
+    _where("ix_dataset_versions_batch_id", "batch_id", where="batch_id IS NOT NULL"),
 )
 
 # Training rows that an erasure took out, by the ingest that had brought them.
@@ -275,6 +276,10 @@ model_versions = Table(
     Column("held_out_loss", Double),
     Column("hard_row_excess", Double),
     UniqueConstraint("model", "position"),
+    Index(None, "dataset", "dataset_ordinal"),
+    Index(None, "model", "parent"),
+    Index(None, "run_id"),
+    _where("ix_model_versions_batch_id", "batch_id", where="batch_id IS NOT NULL"),
 )
 
 champions = Table("champions", metadata, _text("model", primary_key=True), _text("version"))
@@ -303,13 +308,14 @@ derived = Table(
     metadata,
     _text("key", primary_key=True),
     _text("kind"),
-    _text("dataset", index=True),
+    _text("dataset"),
     _count("dataset_ordinal"),
     _text("roles"),
     _text("path"),
     _text("digest"),
     _text("state"),
     _moment("created_at"),
+    Index(None, "dataset", "dataset_ordinal"),
 )
 
 # How far each table of requests was read; `position` is a value of its cursor column.
