@@ -15,7 +15,8 @@ from expunge.lineage.branches import batch_node, dataset_node, derived_node, mod
 from expunge.lineage.graph import Edge, Graph, Key, More, Node
 from expunge.lineage.tree import facts
 from expunge.requests import Batch, DatasetVersion, Derived, Links, ModelVersion, Page, Request
-from expunge.requests.links import COUNTED, Absorbed
+from expunge.requests.links import Absorbed
+from expunge.requests.pages import COUNTED
 
 Direction = Literal["up", "down", "both"]
 Record = Request | Absorbed | Batch | DatasetVersion | ModelVersion | Derived

@@ -15,7 +15,8 @@ from expunge.requests.errors import (
     UnknownRecordError,
 )
 from expunge.requests.ledger import Ledger, utc_now
-from expunge.requests.links import Erasure, Links, Page
+from expunge.requests.links import Erasure, Links
+from expunge.requests.pages import Page
 from expunge.requests.status import DatasetStatus, Deadlines, ModelStatus, Status
 from expunge.requests.summary import Asked, BatchSummary
 from expunge.requests.values import (

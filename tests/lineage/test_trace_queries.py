@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from expunge.dataset import Holding
 from expunge.lineage import (
     View,
     dataset_graph,
@@ -20,6 +21,7 @@ from expunge.lineage import (
 from tests.lineage.trace_story import MODEL, PEOPLE, Story, story_in
 
 FAR = View(depth=9)
+HELD = Holding(12, {"T": 12}, {0: 12}, {1: 12}, {0: 12}, shard=7)
 TRACES: dict[str, Callable[[Story], Any]] = {
     "request": lambda story: request_graph(story.ledger, story.requests[0], FAR),
     "model": lambda story: model_graph(story.ledger, MODEL, view=FAR),
@@ -28,6 +30,9 @@ TRACES: dict[str, Callable[[Story], Any]] = {
     "dataset by md5": lambda story: dataset_graph(story.ledger, "digits", "bbbbbb", FAR),
     "run": lambda story: run_graph(story.ledger, "run2", FAR),
     "subject": lambda story: subject_graph(story.ledger, "digits", PEOPLE[0], None, FAR),
+    "subject there": lambda story: subject_graph(
+        story.ledger, "digits", "writer-1", HELD, View(9, most=1)
+    ),
 }
 
 
