@@ -15,7 +15,7 @@ from expunge.dataset import Holding, Summary, look_up, summary
 from expunge.line.context import Line
 from expunge.line.recover import recover
 from expunge.requests import Claim, Fence
-from expunge.specs import ModelSpec
+from expunge.specs import DatasetSpec, ModelSpec
 
 
 def claim(line: Line, dataset: str, fence: Fence) -> str | None:
@@ -30,11 +30,10 @@ def claim(line: Line, dataset: str, fence: Fence) -> str | None:
     line.progress("claim", f"batch {batch.id}")
     with line.station(batch.id, "claim", fence) as outcome:
         if outcome is not None:
-            store, claims = line.store(spec), line.ledger.claims(batch.id)
-            key = line.workspace.keys.placement(dataset)
-            holdings = look_up(store, key, [claim.subject_id for claim in claims])
+            claims = line.ledger.claims(batch.id)
+            holdings, before = _found(line, spec, claims)
             absent = [c.target_id for c in claims if c.subject_id not in holdings]
-            blocked = _blocked(claims, holdings, summary(store))
+            blocked = _blocked(claims, holdings, before) if before else {}
             staying = [c for c in claims if c.subject_id in holdings and c.target_id not in blocked]
             rows = {c.target_id: holdings[c.subject_id].rows for c in staying}
             waiting = _should_wait(line, models, staying, holdings)
@@ -57,6 +56,16 @@ def claim(line: Line, dataset: str, fence: Fence) -> str | None:
         line.workspace.keys.destroy(batch.id)
         return None
     return batch.id
+
+
+def _found(
+    line: Line, spec: DatasetSpec, claims: Iterable[Claim]
+) -> tuple[Mapping[str, Holding], Summary | None]:
+    """Who is there with what, and what there is; nobody and None where nothing was ingested."""
+    if line.ledger.current_version(spec.name) is None:
+        return {}, None
+    store, key = line.store(spec), line.workspace.keys.placement(spec.name)
+    return look_up(store, key, [claim.subject_id for claim in claims]), summary(store)
 
 
 def _blocked(

@@ -14,7 +14,7 @@ import pytest
 from expunge.dataset import Holding, look_up, summary
 from expunge.line import Line, ingest, run_batch
 from expunge.line.claim import _blocked, claim
-from expunge.requests import Claim, Ledger
+from expunge.requests import Claim, Filing, Ledger
 from tests.line.small import (
     CLASSES,
     PEOPLE,
@@ -150,3 +150,14 @@ def test_a_claim_that_was_killed_before_it_postponed_is_postponed_by_the_next_ru
     assert run_batch(line, "small") is None
     assert states(line, requests) == ["pending"]
     assert len(line.ledger.versions("small")) == 1
+
+
+def test_in_a_dataset_that_nothing_was_ever_ingested_into_there_is_nobody(line: Line) -> None:
+    spec = (line.workspace.root / "data/small.yaml").read_text()
+    (line.workspace.root / "data/empty.yaml").write_text(spec.replace("small", "empty"))
+    filing = Filing("portal", "T-1", "somebody", "gdpr", datetime.now(UTC), ("empty",))
+    (filed,) = line.ledger.file([filing])
+    report = run_batch(line, "empty")
+    assert report is not None
+    assert (report.state, report.dataset.version_after) == ("finished", None)
+    assert line.ledger.request(filed.request_id).state == "no_match"
