@@ -34,15 +34,23 @@ def subject_id(argument: str | None, file: Path | None) -> str:
         raise typer.BadParameter("give the id as an argument, or --subject-file FILE (- for stdin)")
     if file is None:
         return argument or ""
-    lines = _text(file).splitlines()
-    if len(lines) != 1 or not lines[0].strip():
-        raise typer.BadParameter(
-            f"expected one line with one id, found {len(lines)} lines", param_hint="--subject-file"
-        )
-    return lines[0].strip()
+    return _only_id(file, "--subject-file")
 
 
-def _text(file: Path) -> str:
+def subject_id_on_stdin() -> str:
+    """The one id on standard input; a usage error, without content, where that is not so."""
+    return _only_id(Path("-"), "standard input")
+
+
+def _only_id(file: Path, hint: str) -> str:
+    lines = _text(file, hint).splitlines()
+    if len(lines) == 1 and lines[0].strip():
+        return lines[0].strip()
+    found = f"{len(lines)} lines" if len(lines) > 1 else "none"
+    raise typer.BadParameter(f"expected one line with one id, found {found}", param_hint=hint)
+
+
+def _text(file: Path, hint: str) -> str:
     try:
         if str(file) == "-":
             raw = sys.stdin.buffer.read(_LONGEST + 1)
@@ -50,11 +58,9 @@ def _text(file: Path) -> str:
             with file.open("rb") as stream:
                 raw = stream.read(_LONGEST + 1)
         if len(raw) > _LONGEST:
-            raise typer.BadParameter("longer than any id", param_hint="--subject-file")
+            raise typer.BadParameter("longer than any id", param_hint=hint)
         return raw.decode("utf-8-sig")
     except OSError as error:
-        raise typer.BadParameter(
-            f"cannot be read: {error.strerror}", param_hint="--subject-file"
-        ) from None
+        raise typer.BadParameter(f"cannot be read: {error.strerror}", param_hint=hint) from None
     except UnicodeDecodeError:
-        raise typer.BadParameter("is not UTF-8", param_hint="--subject-file") from None
+        raise typer.BadParameter("is not UTF-8", param_hint=hint) from None

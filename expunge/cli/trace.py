@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,14 +16,14 @@ import typer
 from expunge.cli.command import command
 from expunge.cli.output import print_json
 from expunge.cli.session import Session
-from expunge.cli.subject import subject_id
+from expunge.cli.subject import subject_id_on_stdin
 
 if TYPE_CHECKING:
     from expunge.dataset import Holding
     from expunge.lineage import Graph, View
     from expunge.requests import Ledger
 
-app = typer.Typer(no_args_is_help=True, help="Follow a person, a request, a model or a dataset.")
+app = typer.Typer(no_args_is_help=True, help="Follow a person, request, model or dataset.")
 
 
 class Way(StrEnum):
@@ -65,7 +64,7 @@ def request(
     request_id: Annotated[str, typer.Argument(metavar="REQUEST", show_default=False)],
     *,
     depth: DepthOption = 2,
-    most: MostOption = 20,
+    most: MostOption = 10,
     layout: FormatOption = Format.TREE,
 ) -> None:
     """From a request to the dataset versions and models that it changed."""
@@ -83,7 +82,7 @@ def model(
     *,
     depth: DepthOption = 2,
     direction: WayOption = Way.BOTH,
-    most: MostOption = 20,
+    most: MostOption = 10,
     layout: FormatOption = Format.TREE,
 ) -> None:
     """From a model to its versions, their data, and the batches that edited it."""
@@ -101,7 +100,7 @@ def dataset(
     *,
     depth: DepthOption = 2,
     direction: WayOption = Way.BOTH,
-    most: MostOption = 20,
+    most: MostOption = 10,
     layout: FormatOption = Format.TREE,
 ) -> None:
     """From a dataset to its versions, and the models that were trained on them."""
@@ -118,7 +117,7 @@ def mlflow_run(
     *,
     depth: DepthOption = 2,
     direction: WayOption = Way.BOTH,
-    most: MostOption = 20,
+    most: MostOption = 10,
     layout: FormatOption = Format.TREE,
 ) -> None:
     """From an MLflow run to the model version that it made."""
@@ -134,7 +133,7 @@ def subject(
     *,
     dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="Where to look.")],
     depth: DepthOption = 1,
-    most: MostOption = 20,
+    most: MostOption = 10,
     layout: FormatOption = Format.TREE,
 ) -> None:
     """Which versions of data and models held a person, and which still do.
@@ -143,7 +142,7 @@ def subject(
     """
     from expunge.lineage import subject_graph
 
-    who = subject_id(None, Path("-"))
+    who = subject_id_on_stdin()
     view = _view(depth, Way.DOWN, most)
     held = _held(session, dataset, who)
     _print(session, layout, lambda ledger: subject_graph(ledger, dataset, who, held, view))

@@ -30,7 +30,7 @@ class View:
 
     depth: int = 2
     direction: Direction = "both"
-    most: int = 20
+    most: int = 10
 
 
 @dataclass(frozen=True)

@@ -60,11 +60,7 @@ def _tell(found: Explorer, steps: list[Step], view: View) -> None:
     seeds: dict[Key, Record] = {}
     for step in steps:
         seeds |= found.link(start, step)
-    # Versions lead on to everything after them, so only requests are followed at first.
-    first = {key: record for key, record in seeds.items() if isinstance(record, Request)}
-    found.follow(first, min(view.depth, 1))
-    if view.depth > 1:
-        found.follow(seeds, view.depth - 1)
+    found.follow(seeds, view.depth - 1)
 
 
 def _person(
