@@ -4,8 +4,8 @@ PYTHON      ?= python3
 # Where pip looks for torch besides its usual index, for example
 # https://download.pytorch.org/whl/cpu for the smaller build without CUDA.
 TORCH_INDEX ?=
-# Processes of the test suite.
-JOBS        ?= 2
+# Processes of the test suite: one more than two cores, since tests wait for disks and servers.
+JOBS        ?= 3
 
 VENV  := .venv
 BIN   := $(VENV)/bin
