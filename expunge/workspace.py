@@ -66,11 +66,11 @@ class Workspace:
     @property
     def keys(self) -> KeyRing:
         """The key files."""
-        return KeyRing(self.settings.keys)
+        return KeyRing(self.settings.folders.keys)
 
     def state(self, *parts: str) -> Path:
         """A folder of the private state, made if absent: staging, sealed, scratch, jobs."""
-        folder = self.settings.state.joinpath(*parts)
+        folder = self.settings.folders.state.joinpath(*parts)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from expunge.line import Line, open_line
+from expunge.settings import Invocation, read
 
 _lent: dict[str, Line] = {}
 
@@ -40,4 +40,4 @@ def line_at(root: str) -> Iterator[Line]:
 
 def workspace_root(workspace: str | None) -> str:
     """Absolute path of a workspace: as given, or `EXPUNGE_WORKSPACE`, or the working directory."""
-    return str(Path(workspace or os.environ.get("EXPUNGE_WORKSPACE", ".")).resolve())
+    return str(Path(workspace or read(Invocation).workspace).resolve())

@@ -7,33 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from prefect.cache_policies import NO_CACHE
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from expunge.errors import TransientError
 from expunge.lineage import ChampionMovedError
 from expunge.requests import LockLostError
+from expunge.settings import TaskSettings, read
 from tasks.lines import lent
 
 ACCELERATOR = "expunge-accelerator"
 HOUR = 3600
 
 
-class Retries(BaseSettings):
-    """Retries of a station that met a transient error: `EXPUNGE_TASK_*` in the environment.
-
-    Read when the tasks are imported.
-    """
-
-    model_config = SettingsConfigDict(env_prefix="EXPUNGE_TASK_", frozen=True)
-
-    retries: int = Field(default=3, ge=0, description="how often; 0 for never")
-    retry_delays: list[float] = Field(
-        default=[5, 30, 120], min_length=1, description="seconds before each; the last one repeats"
-    )
-
-
-RETRIES = Retries()
+RETRIES = read(TaskSettings)
 
 
 def transient(task: Any, run: Any, state: Any) -> bool:

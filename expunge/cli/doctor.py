@@ -107,7 +107,7 @@ def _settings(workspace: Workspace) -> Finding:
     file = workspace.root / "expunge.toml"
     given = sorted(name for name in os.environ if name.startswith("EXPUNGE_"))
     source = "expunge.toml" if file.exists() else "defaults"
-    return f"{', '.join([source, *given])}; state in {workspace.settings.state}", ""
+    return f"{', '.join([source, *given])}; state in {workspace.settings.folders.state}", ""
 
 
 def _specs(workspace: Workspace) -> Finding:
@@ -139,7 +139,7 @@ def _model_faults(workspace: Workspace, spec: ModelSpec, datasets: list[str]) ->
 
 
 def _keys(workspace: Workspace) -> Finding:
-    folder = workspace.settings.keys
+    folder = workspace.settings.folders.keys
     ingested = sorted(path.stem for path in workspace.root.glob("data/*.dvc"))
     backup = f"restore {folder} from its backup: without it nobody can be found in the data"
     if not folder.is_dir():
@@ -196,7 +196,7 @@ def _disk(workspace: Workspace) -> Finding:
     """Room for a whole new version: staged, in DVC's cache and on a local remote."""
     data = sum(path.stat().st_size for path in workspace.root.glob("data/*/*") if path.is_file())
     needed = max(_GIB, 3 * data)
-    for folder in {workspace.root, workspace.settings.state}:
+    for folder in {workspace.root, workspace.settings.folders.state}:
         there = next(path for path in (folder, *folder.parents) if path.exists())
         free = shutil.disk_usage(there).free
         if free < needed:

@@ -6,7 +6,6 @@ never as an argument, which every user of the machine can see in the list of pro
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ from expunge.cli.command import command
 from expunge.cli.imports import conclude, file_all, known_datasets, told
 from expunge.cli.requests import DatasetsOption, Regulation, RegulationOption, datasets_of
 from expunge.cli.session import Session
+from expunge.settings import Invocation, read
 
 URL_VARIABLE = "EXPUNGE_SOURCE_URL"
 _LONGEST_URL = 4096
@@ -88,10 +88,10 @@ def import_table(
 def _url(file: Path | None) -> str:
     """The one line that holds the URL; its content is in no error."""
     if file is None:
-        text = os.environ.get(URL_VARIABLE, "")
-        if not text:
+        given = read(Invocation).source_url
+        if given is None or not given.get_secret_value():
             raise typer.BadParameter(f"set ${URL_VARIABLE}, or give --url-file FILE")
-        return text.strip()
+        return given.get_secret_value().strip()
     try:
         text = (sys.stdin if str(file) == "-" else file.open()).read(_LONGEST_URL)
     except (OSError, UnicodeDecodeError):

@@ -6,6 +6,7 @@ import os
 import urllib.request
 from pathlib import Path
 
+from expunge.settings import redacted
 from expunge.workspace import Workspace
 
 Finding = tuple[str, str]  # what was found, and what mends it: "" where nothing has to be
@@ -14,12 +15,12 @@ _TIMEOUT_SECONDS = 5
 
 def ledger(workspace: Workspace) -> Finding:
     """The database of requests."""
-    return _database(workspace.settings.ledger_url.get_secret_value(), "EXPUNGE_LEDGER_URL")
+    return _database(workspace.settings.ledger.url.get_secret_value(), "EXPUNGE_LEDGER_URL")
 
 
 def mlflow(workspace: Workspace) -> Finding:
     """The store of runs and models."""
-    uri = workspace.settings.mlflow_tracking_uri
+    uri = workspace.settings.mlflow.tracking_uri.get_secret_value()
     if not uri.startswith(("http://", "https://")):
         return _database(uri, "EXPUNGE_MLFLOW_TRACKING_URI")
     try:
@@ -72,7 +73,7 @@ def git(workspace: Workspace) -> Finding:
     """Branch, unfinished publishing, git remote."""
     from expunge.dataset.gitrepo import GitRepo
 
-    git, remote = GitRepo(workspace.root), workspace.settings.git_remote
+    git, remote = GitRepo(workspace.root), workspace.settings.git.remote
     branch = git.branch()
     unfinished = git.run("status", "--porcelain", "--", "data/*.dvc")
     if unfinished:
@@ -88,5 +89,5 @@ def git(workspace: Workspace) -> Finding:
 
 def said(error: Exception) -> str:
     """Kind and first line of an error."""
-    lines = str(error).strip().splitlines()
+    lines = redacted(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -54,7 +54,7 @@ class Session:
         from expunge.requests import Ledger
 
         workspace = self.workspace()
-        url = workspace.settings.ledger_url.get_secret_value()
+        url = workspace.settings.ledger.url.get_secret_value()
         with Ledger.open(url, workspace.keys) as ledger:
             yield ledger
 

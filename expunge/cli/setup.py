@@ -81,5 +81,5 @@ def rotate(session: Session) -> None:
     key = workspace.keys.rotate_reference()
     session.out.print(f"New references are made with key {key.key_id}.")
     session.out.print(
-        f"next: back up {workspace.settings.keys}, apart from the database", soft_wrap=True
+        f"next: back up {workspace.settings.folders.keys}, apart from the database", soft_wrap=True
     )

@@ -17,6 +17,7 @@ from secrets import token_hex
 from typing import Any
 
 from expunge.errors import ExpungeError, TerminalError, TransientError
+from expunge.settings import redacted
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _TEMPORARY = re.compile(r"\.[A-Za-z0-9_-]{22}\.tmp")
@@ -235,5 +236,5 @@ def _mend_rwlock(repo: Any) -> None:
 
 
 def _said(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+    lines = redacted(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

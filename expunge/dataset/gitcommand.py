@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from expunge.errors import TransientError
+from expunge.settings import redacted
 from expunge.workspace import IDENTITY
 
 _PATIENCE_SECONDS = 10.0
@@ -110,4 +111,4 @@ def _forces(name: str) -> bool:
 def last_line(said: bytes) -> str:
     """What git said last, which is the reason."""
     lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else "it said nothing"
+    return redacted(lines[-1].strip())[:300] if lines else "it said nothing"

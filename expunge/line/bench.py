@@ -115,7 +115,7 @@ def open_bench(line: Line, spec: ModelSpec, slot: Slot) -> Iterator[Bench]:
     """Copies of champion and rows in a folder of their own, removed at the end."""
     dataset = line.workspace.dataset(spec.dataset)
     champion = _champion(line, spec.name)
-    with writing(line.workspace.settings.state), line.lock(dataset.name) as fence:
+    with writing(line.workspace.settings.folders.state), line.lock(dataset.name) as fence:
         recover(line, dataset.name, fence)
         refuse_open_batch(line, dataset.name, unless_published=True)
         version = line.current_version(dataset.name)

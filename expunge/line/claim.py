@@ -23,7 +23,7 @@ def claim(line: Line, dataset: str, fence: Fence) -> str | None:
     recover(line, dataset, fence)
     spec, models = line.workspace.dataset(dataset), line.workspace.models(dataset)
     champions = {model.name: line.registry.champion(model.name) for model in models}
-    limit = line.workspace.settings.max_batch
+    limit = line.workspace.settings.batches.max_batch
     batch = line.ledger.claim(fence, champions=champions, limit=limit)
     if batch is None:
         return None

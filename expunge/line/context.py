@@ -84,7 +84,7 @@ class Line:
 
     def lock(self, dataset: str) -> AbstractContextManager[Fence]:
         """The dataset's writer lock, with the lease of the settings."""
-        return self.ledger.lock(dataset, lease_seconds=self.workspace.settings.lease_seconds)
+        return self.ledger.lock(dataset, lease_seconds=self.workspace.settings.locks.lease_seconds)
 
     @contextmanager
     def station(
@@ -101,7 +101,7 @@ class Line:
         self.ledger.check(fence)
         started = time.monotonic()
         outcome: dict[str, Any] = {}
-        with writing(self.workspace.settings.state):
+        with writing(self.workspace.settings.folders.state):
             yield outcome
         state = outcome.pop("state", None)
         outcome["seconds"] = round(time.monotonic() - started, 3)
@@ -120,5 +120,5 @@ def open_line(root: Path, *, progress: Progress = silent) -> Iterator[Line]:
     """The line over the workspace at `root`; closes the ledger afterwards."""
     workspace = Workspace.open(root)
     settings = workspace.settings
-    with Ledger.open(settings.ledger_url.get_secret_value(), workspace.keys) as ledger:
+    with Ledger.open(settings.ledger.url.get_secret_value(), workspace.keys) as ledger:
         yield Line(workspace, ledger, Registry.open(settings), progress)

@@ -32,7 +32,7 @@ def publish(line: Line, batch_id: str, fence: Fence) -> None:
                 line.staging(batch_id),
                 key=key,
                 message=f"Erase {staged.rows_erased} rows from {dataset} ({batch_id})",
-                git_remote=line.workspace.settings.git_remote,
+                git_remote=line.workspace.settings.git.remote,
             )
         line.ledger.complete(fence, key, {"md5": published.md5, "commit": published.commit})
         trained = line.found(batch_id, "claim")["trained"]

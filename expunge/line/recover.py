@@ -57,7 +57,7 @@ def finish_ingest(line: Line, fence: Fence, effect: Effect) -> DatasetVersion:
             key=effect.key,
             message=f"Ingest {detail['ingest']} of {dataset}: {detail['rows_added']} rows",
             replace_all=detail["mode"] == "replace",
-            git_remote=line.workspace.settings.git_remote,
+            git_remote=line.workspace.settings.git.remote,
         )
     version = line.ledger.record_ingest(
         fence,

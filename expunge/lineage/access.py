@@ -10,7 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from expunge.lineage.connection import UnknownModelVersionError, connect, missing, mlflow_errors
+from expunge.lineage.connection import (
+    UnknownModelVersionError,
+    connect,
+    log_in,
+    missing,
+    mlflow_errors,
+)
 from expunge.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,8 +38,9 @@ class Access:
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """The store of the settings."""
-        scratch = settings.state / "scratch"
-        return cls(settings.mlflow_tracking_uri, settings.mlflow_artifacts, scratch)
+        mlflow, scratch = settings.mlflow, settings.folders.state / "scratch"
+        log_in(mlflow)
+        return cls(mlflow.tracking_uri.get_secret_value(), mlflow.artifacts, scratch)
 
     @cached_property
     def client(self) -> MlflowClient:

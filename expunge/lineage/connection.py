@@ -8,12 +8,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from expunge.errors import ExpungeError, TerminalError, TransientError
+from expunge.settings import MlflowSettings, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -79,6 +79,14 @@ def connect(uri: str) -> MlflowClient:
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
+def log_in(mlflow: MlflowSettings) -> None:
+    """Hand user and password to MLflow, which takes them from the environment only."""
+    if mlflow.username is not None:
+        os.environ["MLFLOW_TRACKING_USERNAME"] = mlflow.username
+    if mlflow.password is not None:
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = mlflow.password.get_secret_value()
+
+
 def missing(error: Exception) -> bool:
     """Whether MLflow says that the thing asked for does not exist."""
     code = getattr(error, "error_code", "")
@@ -134,4 +142,4 @@ def _translated(error: Exception, doing: str, left: str) -> ExpungeError:
 def _without_secrets(text: str) -> str:
     """First line of a message, without the password of any URL in it."""
     first = text.strip().splitlines()[0] if text.strip() else "no message"
-    return re.sub(r"//[^/@\s]+@", "//***@", first)[:400]
+    return redacted(first)[:400]

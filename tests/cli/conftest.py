@@ -67,7 +67,7 @@ class Expunge:
 
     def ledger(self) -> Ledger:
         workspace = Workspace.open(self.root)
-        return Ledger.open(workspace.settings.ledger_url.get_secret_value(), workspace.keys)
+        return Ledger.open(workspace.settings.ledger.url.get_secret_value(), workspace.keys)
 
     def file(self, *subjects: str, datasets: tuple[str, ...] = ("people",)) -> list[str]:
         """File a request for each; their ids."""
@@ -98,14 +98,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace = init_workspace(root)
     workspace.keys.reference()
     # With a random one, an erasure may leave the smallest role without anyone.
-    placement = workspace.settings.keys / "placement-people.key"
+    placement = workspace.settings.folders.keys / "placement-people.key"
     placement.write_bytes(hashlib.sha256(b"expunge tests: placement 1").digest())
     placement.chmod(0o600)
     for folder in ("data", "models"):
         for spec in (root / folder).glob("*.yaml"):
             spec.unlink()
     _write_spec(root / "data", DATASET)
-    with Ledger.open(workspace.settings.ledger_url.get_secret_value(), workspace.keys):
+    with Ledger.open(workspace.settings.ledger.url.get_secret_value(), workspace.keys):
         pass
     return root
 

@@ -129,7 +129,7 @@ def test_every_spec_that_cannot_be_used_is_named(workspace):
 
 
 def test_keys_that_others_can_read_are_found_and_the_mend_mends(workspace):
-    folder = workspace.settings.keys
+    folder = workspace.settings.folders.keys
     folder.chmod(0o755)
     key = next(folder.glob("*.key"))
     key.chmod(0o644)
@@ -140,9 +140,9 @@ def test_keys_that_others_can_read_are_found_and_the_mend_mends(workspace):
 
 
 def test_a_lost_placement_key_is_found(workspace):
-    (workspace.settings.keys / "placement-toy.key").unlink()
+    (workspace.settings.folders.keys / "placement-toy.key").unlink()
     assert "placement key of toy" in finding(workspace, "keys").found
-    shutil.rmtree(workspace.settings.keys)
+    shutil.rmtree(workspace.settings.folders.keys)
     assert finding(workspace, "keys").found == "no key folder"
 
 

@@ -94,8 +94,8 @@ def make_workspace(root: Path, **model: object) -> Workspace:
     (root / "models/small-mlp.yaml").write_text(yaml.safe_dump({**MODEL, **model}))
     (root / "models/fragile.py").write_text((root / "models/mlp.py").read_text() + FRAGILE)
     # The same people in the same roles in every session.
-    workspace.settings.keys.mkdir(exist_ok=True, mode=0o700)
-    (workspace.settings.keys / "placement-small.key").write_bytes(bytes(range(32)))
+    workspace.settings.folders.keys.mkdir(exist_ok=True, mode=0o700)
+    (workspace.settings.folders.keys / "placement-small.key").write_bytes(bytes(range(32)))
     return workspace
 
 

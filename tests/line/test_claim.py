@@ -112,7 +112,7 @@ def test_a_model_that_waits_has_its_targets_collected_until_there_are_rows_enoug
     assert run_batch(line, "small") is None
     assert states(line, requests) == ["pending"]
     assert [batch.state for batch in line.ledger.batches()] == ["postponed"]
-    assert not list(line.workspace.settings.keys.glob("data-b-*.key"))
+    assert not list(line.workspace.settings.folders.keys.glob("data-b-*.key"))
     file(line, *others, first=10, received=ago(hours=1))
     batch = claimed(line)
     assert batch is not None

@@ -69,7 +69,7 @@ def test_of_two_runs_at_once_the_second_is_told_to_wait(line: Line, requests: li
 
 @pytest.mark.usefixtures("quick")
 def test_a_run_that_lost_its_lock_writes_nothing_more(line: Line, requests: list[str]) -> None:
-    url = line.workspace.settings.ledger_url.get_secret_value()
+    url = line.workspace.settings.ledger.url.get_secret_value()
     before = untouched(line)
 
     def publish_too_late(line: Line, batch_id: str, fence: Fence) -> None:
@@ -182,7 +182,7 @@ def test_staged_files_that_fail_validation_are_dropped_and_the_targets_pending_a
     assert set(states(line, requests)) == {"pending"}
     assert not line.staging(batch.id).exists()
     assert not line.sealed(batch.id).exists()
-    assert not list(line.workspace.settings.keys.glob(f"data-{batch.id}*"))
+    assert not list(line.workspace.settings.folders.keys.glob(f"data-{batch.id}*"))
     assert completes(line, requests)
 
 

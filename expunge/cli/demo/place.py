@@ -60,7 +60,7 @@ def _fix_placement(workspace: Workspace) -> None:
 
     Only made-up people allow it: a real dataset's placement key is random and known to nobody.
     """
-    file = workspace.settings.keys / f"placement-{DATASET}.key"
+    file = workspace.settings.folders.keys / f"placement-{DATASET}.key"
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as key:
         key.write(placement_key())
 

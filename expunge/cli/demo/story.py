@@ -95,7 +95,7 @@ class _Story:
         with self.line() as line:
             return Seen(
                 root=self.root,
-                tracking_uri=workspace.settings.mlflow_tracking_uri,
+                tracking_uri=workspace.settings.mlflow.tracking_uri.get_secret_value(),
                 pile=pile,
                 imported=imported,
                 trained=trained,
