@@ -35,8 +35,9 @@ test: setup      ## Run the whole test suite
 bench: setup     ## Compare all strategies; writes docs/benchmarks.md (EXPUNGE_DATA: more datasets)
 	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/dvc repro
 
-docs: setup      ## Write docs/cli.md from the code
+docs: setup      ## Write docs/cli.md and docs/settings.md from the code
 	$(BIN)/python -m typer expunge.cli.app utils docs --name expunge --title "The expunge command" --output docs/cli.md
+	$(BIN)/python -m expunge.settings.page > docs/settings.md
 
 check: setup     ## Lint, format, types, direction of imports
 	$(BIN)/ruff check .
