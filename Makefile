@@ -33,7 +33,7 @@ test: setup      ## Run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 bench: setup     ## Compare all strategies; writes docs/benchmarks.md (EXPUNGE_DATA: more datasets)
-	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/dvc repro
+	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/dvc repro benchmarks/dvc.yaml
 
 docs: setup      ## Write docs/cli.md and docs/settings.md from the code
 	$(BIN)/python -m typer expunge.cli.app utils docs --name expunge --title "The expunge command" --output docs/cli.md

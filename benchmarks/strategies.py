@@ -1,6 +1,6 @@
 """The demo's ladder against exact retrain, over seeds: what each rung forgets, keeps and costs.
 
-    .venv/bin/python benchmarks/strategies.py [SEEDS]
+    python -m benchmarks.strategies [SEEDS]
 
 400 synthetic writers of scikit-learn's digits, 25 training writers erased. A seed draws the
 erased writers, the champion, the references and the perturbation anew. Cost is wall time and
@@ -20,17 +20,10 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from benchmarks.compare.inputs import evaluation_input
 from expunge.cli.demo.writers import WRITERS, write_parquet
 from expunge.dataset import ArrowRows, Store, stage_ingest, training_rows
-from expunge.evaluation import (
-    EvaluationInput,
-    SplitScores,
-    evaluate,
-    reference_margin,
-    sample_rows,
-    score,
-    train_references,
-)
+from expunge.evaluation import evaluate, train_references
 from expunge.specs import ModelSpec, load_dataset_spec, load_model_spec
 from expunge.training import Factory, fit, load_factory
 from expunge.unlearning import strategy_of, unlearn
@@ -135,21 +128,8 @@ def measure(
     seed: int,
 ) -> dict[str, float]:
     """Metrics of the candidate; `models` are champion, candidate and exact retrain."""
-
-    def scored(rows: ArrowRows, *, hard: bool) -> SplitScores:
-        before, after, without = (score(model, rows, device="cpu") for model in models)
-        margin = reference_margin(peers, rows) if hard else None
-        return SplitScores(before, after, without, margin)
-
-    retain = splits.retain.select(sample_rows(len(splits.retain), seed=seed))
-    found = evaluate(
-        EvaluationInput(
-            scored(splits.forget, hard=True),
-            scored(retain, hard=False),
-            scored(splits.held_out, hard=True),
-        ),
-        seed=seed,
-    )
+    read = evaluation_input(splits, models, peers, kind="subjects", seed=seed)
+    found = evaluate(read, seed=seed)
     return {name: found.metric(name).value for name in (*COLUMNS, "forgetting_rate")}
 
 

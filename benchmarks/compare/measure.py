@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from torch import nn
 
 from benchmarks.compare.data import Splits
+from benchmarks.compare.inputs import evaluation_input
 from expunge.evaluation import (
     Evaluation,
     EvaluationInput,
     Metric,
     Scores,
-    SplitScores,
     evaluate,
-    reference_margin,
-    sample_rows,
     score,
 )
 from expunge.evaluation.comparison import literature_metrics
@@ -55,21 +53,9 @@ class Bench:
 
     def inputs(self, model: nn.Module, *, with_retrain: bool = True) -> EvaluationInput:
         """Scores of champion, `model` and, if wanted, exact retrain on the three splits."""
-        retain = self.splits.retain
-        sample = retain.select(sample_rows(len(retain), seed=self.seed))
-
-        def scored(rows: object, *, hard: bool) -> SplitScores:
-            before, after, exact = (
-                score(each, rows, device="cpu") for each in (self.champion, model, self.retrain)
-            )
-            margin = reference_margin(self.peers, rows) if hard else None
-            return SplitScores(before, after, exact if with_retrain else None, margin)
-
-        return EvaluationInput(
-            forget=scored(self.splits.forget, hard=True),
-            retain=scored(sample, hard=False),
-            held_out=scored(self.splits.held_out, hard=True),
-            request=self.splits.kind,
+        models = [self.champion, model, *([self.retrain] if with_retrain else [])]
+        return evaluation_input(
+            self.splits, models, self.peers, kind=self.splits.kind, seed=self.seed
         )
 
     def measure(self, model: nn.Module) -> dict[str, float]:
