@@ -137,7 +137,9 @@ def list_models(
     if not found:
         session.out.print("No model spec in models/.")
         return
-    print_parts(session.out, rows, *(_versions(model) for model in found if versions))
+    print_parts(
+        session.out, rows, *(_versions(model) for model in found if versions and model["versions"])
+    )
 
 
 def _model_json(ledger: Ledger, spec: ModelSpec) -> dict[str, Any]:

@@ -108,6 +108,8 @@ def show(session: Session, report: BatchReport) -> None:
 
 def _what_it_did(report: BatchReport) -> Table:
     data = report.dataset
+    if report.state == "finished" and not data.rows_erased:
+        return facts([("dataset", f"{data.name}: nobody of those asked about has rows here")])
     requests = ", ".join(f"{count} {name}" for name, count in sorted(report.requests.items()))
     shards = f"{data.shards_rewritten} of {plural(data.shards_total, 'shard')} rewritten"
     pairs = [

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from expunge.cli.command import TERMINAL, command
 from expunge.cli.output import facts, print_json
 from expunge.cli.session import Session
+
+if TYPE_CHECKING:
+    from expunge.cli.doctor import Check
 
 keys = typer.Typer(no_args_is_help=True, help="The workspace's keys.")
 
@@ -52,13 +56,22 @@ def doctor(session: Session) -> None:
         print_json([asdict(check) for check in checks])
     else:
         for check in checks:
-            mark, style = ("ok", "green") if check.ok else ("MEND", "bold red")
-            line = Text.assemble((f"{mark:>4}", style), "  ", (f"{check.name:<18}", "cyan"), " ")
-            session.out.print(line + Text(check.found), soft_wrap=True)
+            session.out.print(_finding(check))
             if not check.ok:
                 session.out.print(Text(f"      next: {check.mend}"), soft_wrap=True)
     if not all(check.ok for check in checks):
         raise typer.Exit(TERMINAL)
+
+
+def _finding(check: Check) -> Table:
+    """One line, or several that stay below each other."""
+    mark = Text("ok", "green") if check.ok else Text("MEND", "bold red")
+    row = Table.grid(padding=(0, 2))
+    row.add_column(width=4, justify="right")
+    row.add_column(width=10, style="cyan", no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(mark, check.name, Text(check.found))
+    return row
 
 
 def demo(session: Session) -> None:

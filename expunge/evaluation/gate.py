@@ -39,6 +39,11 @@ class _Side:
     above: bool
     verb: str
 
+    def bound(self, low: float, high: float, outcome: Outcome) -> str:
+        """The bound that decides: the far one of a pass, the near one of a failure."""
+        near = outcome == "fail"
+        return f"at most {high:+.3f}" if self.above != near else f"at least {low:+.3f}"
+
     def says(self, outcome: Outcome) -> str:
         if outcome == "inconclusive":
             return f"these rows do not decide whether it {self.verb}s them"
@@ -128,11 +133,10 @@ def _membership(evaluation: Evaluation, gate: GateSpec, alpha: float, side: _Sid
     else:
         outcome = _outcome(low, high, margin) if side.above else _outcome(-high, -low, margin)
         words = (
-            f"It ranks the {metric.n} hard forgotten rows above held-out ones with AUC "
+            f"It ranks the {metric.n:,} hard forgotten rows above held-out ones with AUC "
             f"{metric.value:.3f}; {metric.reference:.3f} is expected, {margin:g} "
             f"{'more' if side.above else 'less'} allowed, and the difference is "
-            f"{f'at most {high:+.3f}' if side.above else f'at least {low:+.3f}'} at "
-            f"{1 - alpha:.1%}: {side.says(outcome)}."
+            f"{side.bound(low, high, outcome)} at {1 - alpha:.1%}: {side.says(outcome)}."
         )
     return _criterion(side.name, metric, margin, (low, high), outcome=outcome, words=words)
 
@@ -150,11 +154,11 @@ def _held_out(evaluation: Evaluation, gate: GateSpec, alpha: float, *, last: boo
     end = {
         "pass": "so it is not shown to be worse" if last else "so it is as good as the champion",
         "fail": "so it is damaged",
-        "inconclusive": f"so {metric.n} held-out rows do not decide; a wider margin or more "
+        "inconclusive": f"so {metric.n:,} held-out rows do not decide; a wider margin or more "
         "held-out people would",
     }[outcome]
     words = (
-        f"Held-out accuracy changes by {100 * metric.value:+.2f} points on {metric.n} rows "
+        f"Held-out accuracy changes by {100 * metric.value:+.2f} points on {metric.n:,} rows "
         f"({100 * low:+.2f} to {100 * high:+.2f}), where a loss of {100 * margin:g} is allowed, "
         f"{end}."
     )

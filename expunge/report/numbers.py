@@ -50,9 +50,12 @@ def share(part: float, whole: float) -> str:
 
 
 def seconds(number: float) -> str:
-    """`0.4 s`, `95.0 s`, `12 min`, `3.2 h`."""
+    """`0.4 s`, `95.0 s`, `2 min 25 s`, `12 min`, `3.2 h`."""
     if number < 120:
         return f"{number:.1f} s"
+    if number < 600:
+        whole = round(number)
+        return f"{whole // 60} min {whole % 60} s"
     return f"{number / 60:.0f} min" if number < 7200 else f"{number / 3600:.1f} h"
 
 

@@ -38,6 +38,7 @@ CRITERIA: Mapping[str, tuple[str, str]] = {
     "over_forgetting": ("Over-forgetting", "does it shun them, so that their absence shows?"),
     "each_person": ("Each person", "does one person stand out?"),
     "held_out": ("Held-out accuracy", "what did forgetting cost everyone else?"),
+    "earlier": ("Earlier batches", "does it know people of earlier batches again?"),
 }
 REFERENCES: Mapping[str | None, str] = {
     "exact_retrain": "exact retrain",

@@ -43,6 +43,6 @@ def test_times_are_told_in_utc_and_spans_by_their_days() -> None:
     first = datetime(2026, 11, 21, tzinfo=UTC)
     assert numbers.span(first, first + timedelta(hours=5)) == "21 Nov 2026"
     assert numbers.span(first, late) == "21 Nov 2026 to 22 Nov 2026"
-    assert [numbers.seconds(each) for each in (0.4, 95, 600, 9000)] == [
-        *("0.4 s", "95.0 s", "10 min", "2.5 h")
+    assert [numbers.seconds(each) for each in (0.4, 95, 179.8, 600, 9000)] == [
+        *("0.4 s", "95.0 s", "3 min 0 s", "10 min", "2.5 h")
     ]
