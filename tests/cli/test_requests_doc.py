@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sqlite3
 from pathlib import Path
@@ -10,22 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Expunge
+from tests.documented import Command, lines, page, write_files
 
-DOC = (Path(__file__).parents[2] / "docs" / "requests.md").read_text()
-FILES = re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)```$", DOC, re.MULTILINE | re.DOTALL)
-COMMANDS = re.findall(r"^```console\n\$ expunge (.*?)\n(.*?)```$", DOC, re.MULTILINE | re.DOTALL)
-
-
-def lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.rstrip().splitlines()]
+BLOCKS = page("requests.md")
+COMMANDS = [command for block in BLOCKS for command in block.commands]
 
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "files"
     folder.mkdir()
-    for name, text in FILES:
-        (folder / name).write_text(text)
+    write_files(BLOCKS, folder)
     with sqlite3.connect(folder / "team.db") as team:
         team.executescript((folder / "team.sql").read_text())
     team.close()
@@ -34,12 +28,13 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("command", "said"), COMMANDS, ids=[each[:24] for each, _ in COMMANDS])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.line[:32])
 def test_a_command_says_what_the_guide_says(
-    expunge: Expunge, files: Path, command: str, said: str
+    expunge: Expunge, files: Path, command: Command
 ) -> None:
-    assert lines(expunge(*shlex.split(command)).stdout) == lines(said)
+    said = expunge(*shlex.split(command.line.removeprefix("expunge "))).stdout
+    assert lines(said) == lines(command.said)
 
 
 def test_the_guide_has_a_file_of_each_format_and_a_table() -> None:
-    assert len(FILES) == len(COMMANDS) == 4
+    assert sum(block.name is not None for block in BLOCKS) == len(COMMANDS) == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from typer.testing import CliRunner
 from expunge.cli.app import app
 from expunge.workspace import init_workspace
 from tests.dataset.saved import saved_dataset
+from tests.documented import REPOSITORY, blocks, lines
 
-PAGE = Path(__file__).parents[2] / "docs" / "inputs.md"
+PAGE = REPOSITORY / "docs" / "inputs.md"
 DATA = "EXPUNGE_DATA"
 CHANGING = re.compile(r"(?<=  )[0-9a-f]{10}$")
 
@@ -44,20 +46,18 @@ def examples() -> list[Example]:
     found = []
     marks = re.split(r"<!-- run: (.+?) -->\n", PAGE.read_text(encoding="utf-8"))
     for mark, text in zip(marks[1::2], marks[2::2], strict=True):
-        blocks: dict[str, str] = {}
-        for kind, content in re.findall(r"```(python|yaml|console)\n(.*?)```", text, re.DOTALL):
-            blocks.setdefault(kind, content)
+        by_kind = {block.kind: block for block in reversed(blocks(text))}
+        (command,) = by_kind["console"].commands
         name, _, rest = mark.partition(" ")
-        command, _, output = blocks["console"].partition("\n")
         found.append(
             Example(
                 name,
                 rest.removeprefix("needs ") if rest.startswith("needs ") else None,
                 rest.removeprefix("made by ") if rest.startswith("made by ") else None,
-                blocks.get("python"),
-                blocks["yaml"],
-                command.removeprefix("$ expunge ").split(),
-                output,
+                by_kind["python"].text if "python" in by_kind else None,
+                by_kind["yaml"].text,
+                shlex.split(command.line.removeprefix("expunge ")),
+                command.said,
             )
         )
     return found
@@ -111,4 +111,4 @@ def test_an_example_says_what_it_does(
 
 def told(output: str) -> list[str]:
     """Lines without what every machine has its own of."""
-    return [CHANGING.sub("…", line.rstrip()) for line in output.splitlines()]
+    return [CHANGING.sub("…", line) for line in lines(output)]
