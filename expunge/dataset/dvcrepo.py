@@ -40,6 +40,10 @@ class VersionMissingError(TerminalError):
     """A dataset version, or part of it, is neither in the cache nor on the remote."""
 
 
+class HostileVersionError(TerminalError):
+    """A version whose listing names files outside its own folder."""
+
+
 @contextmanager
 def open_dvc(root: Path) -> Iterator[Any]:
     """The DVC repo at `root`, waiting for its lock where another process holds it."""
@@ -183,9 +187,24 @@ def _tree(repo: Any, md5: str) -> Any:
     from dvc_objects.errors import ObjectFormatError
 
     with suppress(FileNotFoundError, ObjectFormatError):
-        return Tree.load(repo.cache.local, HashInfo("md5", md5))
+        return _within(Tree.load(repo.cache.local, HashInfo("md5", md5)), md5)
     _pull(repo, md5, {md5})
-    return Tree.load(repo.cache.local, HashInfo("md5", md5))
+    return _within(Tree.load(repo.cache.local, HashInfo("md5", md5)), md5)
+
+
+def _within(tree: Any, md5: str) -> Any:
+    """The listing, if all of its files lie in the version's own folder.
+
+    Its digest is right even so where the commit that names it is hostile.
+    """
+    for key, _, _ in tree:
+        if any(part in {"", ".", ".."} or set(part) & set("/\\\0") for part in key):
+            raise HostileVersionError(
+                f"Version {md5} lists a file outside its own folder.",
+                left="Nothing was written.",
+                fix="find out who wrote that commit; go back to one that you trust",
+            )
+    return tree
 
 
 def _pull(repo: Any, md5: str, wanted: set[str]) -> None:
@@ -205,10 +224,13 @@ def _pull(repo: Any, md5: str, wanted: set[str]) -> None:
             fix="a purged version is gone for good; otherwise check that `dvc remote list` names "
             "the remote which it was pushed to",
         )
-    failed = transfer(remote, local, {HashInfo("md5", oid) for oid in there}, cache_odb=local)[1]
+    oids = {HashInfo("md5", oid) for oid in there}
+    # Of an object store DVC believes what it gives; whoever can write there could swap a shard.
+    failed = transfer(remote, local, oids, cache_odb=local, verify=True)[1]
     if failed:
         raise StoreUnreachableError(
-            f"The DVC remote did not give {len(failed)} objects of version {md5}.",
+            f"The DVC remote did not give {len(failed)} objects of version {md5}, or gave others "
+            "than their digests name.",
             fix="check the DVC remote (`expunge doctor`), then run again",
         )
 

@@ -2,7 +2,8 @@
 
 What always holds: a version with tag `expunge.effect=KEY` is complete, because it is the last
 thing that `register` writes; a replay finds it, or deletes the half-made run and starts over.
-The ledger is the lineage of record; this holds pointers.
+The ledger is the lineage of record; this holds pointers. What a registry serves is never loaded
+here: whoever may write to it could put code there. Only safetensors and JSON are read.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expunge.errors import TerminalError
-from expunge.lineage.aliases import CHAMPION, Aliases
+from expunge.lineage.aliases import Aliases
 from expunge.lineage.candidate import (
     MODEL_FILE,
     WEIGHTS_FILE,
@@ -25,15 +26,9 @@ from expunge.lineage.candidate import (
     Registered,
     SavedModel,
 )
-from expunge.lineage.connection import (
-    UnknownModelVersionError,
-    mlflow_errors,
-)
+from expunge.lineage.connection import UnknownModelVersionError, mlflow_errors
 from expunge.lineage.packaging import OWN_FOLDER
 from expunge.lineage.runs import Run, discard_runs
-
-if TYPE_CHECKING:
-    from torch import nn
 
 # Without it MLflow opens an experiment on its pages for language models.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -94,27 +89,6 @@ class Registry(Aliases):
             for name in (MODEL_FILE, WEIGHTS_FILE):
                 (brought / name).replace(folder / name)
         return folder / WEIGHTS_FILE
-
-    def load_champion(self, model: str) -> nn.Module:
-        """The champion's network as it is served: the pt2 program, any batch size, on the CPU."""
-        version = self.alias(model, CHAMPION)
-        if version is None:
-            raise UnknownModelVersionError(
-                f"{model!r} has no champion that may be served.",
-                fix=f"train one: expunge train {model}",
-            )
-        return self.load(model, version)
-
-    def load(self, model: str, version: str) -> nn.Module:
-        """One version's network as it is served."""
-        import mlflow.pytorch
-
-        location = self._location(model, version)
-        with self._scratch() as scratch:
-            folder = self._download(location, scratch)
-            with mlflow_errors(f"load version {version} of {model!r}"):
-                loaded: nn.Module = mlflow.pytorch.load_model(str(folder))
-        return loaded
 
     @contextmanager
     def fetched(self, model: str, version: str) -> Iterator[Path]:

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import mlflow.pytorch
 import pytest
 import torch
 
@@ -52,7 +53,10 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_server_registers_promotes_and_hands_back_like_a_file(
-    server: str, candidate: Callable[..., Candidate], tmp_path: Path
+    server: str,
+    candidate: Callable[..., Candidate],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The artifact root of an embedded workspace is a local folder, which a server must not get.
     registry = Registry(server, (tmp_path / "not-for-a-server").as_uri(), tmp_path / "scratch")
@@ -69,12 +73,14 @@ def test_a_server_registers_promotes_and_hands_back_like_a_file(
     registry.promote(MODEL, "2", "1")
     registry.promote(MODEL, "1", "2")
     x = torch.randn(3, 1, 8, 8)
-    torch.testing.assert_close(registry.load_champion(MODEL)(x), module.eval()(x))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    served = mlflow.pytorch.load_model(f"models:/{MODEL}@champion")
+    torch.testing.assert_close(served(x), module.eval()(x))
     assert registry.fetch_weights(MODEL, "2", tmp_path / "base").exists()
     assert registry.table(MODEL, "2")[0]["name"] == "GEN"
     with pytest.raises(UnknownModelVersionError):
         registry.promote(MODEL, "9", "1")
     with pytest.raises(UnknownModelVersionError):
-        registry.load("other", "1")
+        registry.fetch_weights("other", "1", tmp_path / "other")
     assert registry.champion("other") is None
     assert not (tmp_path / "not-for-a-server").exists()
