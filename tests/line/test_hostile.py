@@ -78,7 +78,9 @@ def test_a_champion_swapped_for_a_hostile_one_stops_the_batch_and_runs_nothing(
     saved["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     saved["factory"] = {"reference": "pathlib:Path.touch", "args": {}, "source_digest": ""}
     (folder / "expunge/model.json").write_text(json.dumps(saved))
-    respec(line, ladder=[{"strategy": "random_k", "fraction": 0.5, "repair": {"epochs": 1}}, RETRAIN])
+    respec(
+        line, ladder=[{"strategy": "random_k", "fraction": 0.5, "repair": {"epochs": 1}}, RETRAIN]
+    )
     file(line, *people_in(line, "T", 2))
     with pytest.raises(TerminalError, match="not a sound safetensors file"):
         run(line)
