@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from expunge.specs import ModelSpec
 from expunge.workspace import Workspace
 
 if TYPE_CHECKING:
-    import torch
-
-    from expunge.training import Factory
+    from expunge.training import Factory, Loss
 
 
 def network(workspace: Workspace, spec: ModelSpec) -> Factory:
@@ -21,11 +18,11 @@ def network(workspace: Workspace, spec: ModelSpec) -> Factory:
     return load_factory(spec.factory, workspace.root / "models", dict(spec.args))
 
 
-def loss_of(spec: ModelSpec) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def loss_of(spec: ModelSpec) -> Loss:
     """The loss that the spec names; mean over the batch."""
-    import torch
+    from expunge.training import LOSSES
 
-    return {"cross_entropy": torch.nn.functional.cross_entropy}[spec.loss]
+    return LOSSES[spec.loss]
 
 
 def device_of(spec: ModelSpec) -> str:

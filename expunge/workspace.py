@@ -16,10 +16,12 @@ from expunge.settings import Settings, load_settings
 from expunge.specs import (
     DatasetSpec,
     ModelSpec,
+    SpecError,
     checked_name,
     load_dataset_spec,
     load_model_spec,
 )
+from expunge.specs.task import TASKS
 
 QUIET = {  # what switches off telemetry, and pickle
     "DO_NOT_TRACK": "1",
@@ -80,7 +82,8 @@ class Workspace:
 
     def model(self, name: str) -> ModelSpec:
         """Spec of governed model `name`."""
-        return load_model_spec(self.root / "models" / f"{checked_name(name, 'model')}.yaml")
+        path = self.root / "models" / f"{checked_name(name, 'model')}.yaml"
+        return self._of_one_task(load_model_spec(path))
 
     def datasets(self) -> tuple[DatasetSpec, ...]:
         """Every dataset spec, by name."""
@@ -89,7 +92,20 @@ class Workspace:
     def models(self, dataset: str | None = None) -> tuple[ModelSpec, ...]:
         """Every governed model's spec, by name; of one dataset where given."""
         specs = (load_model_spec(path) for path in sorted(self.root.glob("models/*.yaml")))
-        return tuple(spec for spec in specs if dataset in (None, spec.dataset))
+        return tuple(self._of_one_task(spec) for spec in specs if dataset in (None, spec.dataset))
+
+    def _of_one_task(self, spec: ModelSpec) -> ModelSpec:
+        """The spec, unless its loss is not for the labels of its dataset."""
+        data = self.root / "data" / f"{spec.dataset}.yaml"
+        if data.exists() and (task := load_dataset_spec(data).task) != spec.task:
+            fitting = ", ".join(loss for loss, its in TASKS.items() if its == task)
+            raise SpecError(
+                f"models/{spec.name}.yaml: field loss: found {spec.loss!r}, which is for "
+                f"{spec.task}, but the labels of data/{spec.dataset}.yaml are for {task}: allowed "
+                f"{fitting}.",
+                fix=f"edit models/{spec.name}.yaml, or `classes` and `values` of the dataset",
+            )
+        return spec
 
 
 def reference_folder() -> Path:

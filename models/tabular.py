@@ -55,3 +55,28 @@ class TabularMLP(nn.Module):
             parts.append(table(torch.where(known, code, level)))
         logits: torch.Tensor = self.classifier(self.layers(torch.cat(parts, dim=1)))
         return logits
+
+
+class TabularRegressor(TabularMLP):
+    """The same for a label that is a real number: `centre` + `scale` times the last layer's number.
+
+    Give about the mean and the standard deviation of the label: the network then begins near it,
+    whatever its units are. Output [B].
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        *,
+        centre: float = 0.0,
+        scale: float = 1.0,
+        categorical: Sequence[int] = (),
+        levels: Sequence[int] = (),
+        hidden: Sequence[int] = (64, 64),
+    ) -> None:
+        super().__init__(inputs, 1, categorical=categorical, levels=levels, hidden=hidden)
+        self.centre, self.scale = centre, scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Values in the units of the label, [B]."""
+        return self.centre + self.scale * super().forward(x).squeeze(1)

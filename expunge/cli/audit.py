@@ -120,7 +120,7 @@ def _numbers(record: Qualification) -> tuple[str, ...]:
     return (
         _spread(found.get("forgetting_rate_v")),
         _spread(found.get("hard_row_auc")),
-        _spread(found.get("generalisation"), sign="+"),
+        _spread(found.get("generalisation", found.get("relative_generalisation")), sign="+"),
         "-" if cost is None else f"{cost / MILLION:,.1f}M" if cost >= MILLION else f"{cost:,.0f}",
     )
 

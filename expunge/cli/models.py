@@ -12,6 +12,7 @@ from expunge.cli.output import day, facts, plural, print_json, print_parts, shor
 from expunge.cli.session import Session
 
 if TYPE_CHECKING:
+    from expunge.line import Adopted, Trained
     from expunge.requests import Ledger, ModelVersion
     from expunge.specs import ModelSpec
 
@@ -34,7 +35,7 @@ def train(session: Session, model: ModelArgument) -> None:
 
         trained = train_model(line, model)
     if session.json:
-        print_json(asdict(trained))
+        print_json(_told(trained))
         return
     session.out.print(f"{trained.model}: version {trained.version} is champion.")
     pairs = [
@@ -42,10 +43,7 @@ def train(session: Session, model: ModelArgument) -> None:
             "trained on",
             f"{plural(trained.rows, 'row')} of version {short(trained.dataset_version)}",
         ),
-        (
-            "accuracy",
-            f"{trained.train_accuracy:.1%} there, {trained.held_out_accuracy:.1%} held out",
-        ),
+        (trained.answers.title, trained.answers.words),
         ("seconds", f"{trained.seconds:.1f}"),
         ("MLflow run", trained.run_id),
     ]
@@ -80,7 +78,7 @@ def adopt(
             dataset_version=dataset_version,
         )
     if session.json:
-        print_json(asdict(adopted))
+        print_json(_told(adopted))
         return
     session.out.print(f"{adopted.model}: version {adopted.version} is champion.")
     pairs = [
@@ -89,15 +87,19 @@ def adopt(
             "trained on",
             f"{plural(adopted.rows, 'row')} of version {short(adopted.dataset_version)}",
         ),
-        (
-            "accuracy",
-            f"{adopted.train_accuracy:.1%} there, {adopted.held_out_accuracy:.1%} held out",
-        ),
+        (adopted.answers.title, adopted.answers.words),
         ("MLflow run", adopted.run_id),
     ]
     session.out.print(facts(pairs))
     if adopted.doubt:
         session.out.print(f"\n{adopted.doubt}", soft_wrap=True)
+
+
+def _told(made: Trained | Adopted) -> dict[str, Any]:
+    """Fields by name, levels among them as MLflow has them: `train_accuracy`, or `train_error`."""
+    fields = asdict(made)
+    del fields["answers"]
+    return {**fields, "task": made.answers.task, **made.answers.metrics()}
 
 
 @command(app)

@@ -27,6 +27,7 @@ _CRITERIA = {
     "each_person": "person",
     "held_out": "held out",
 }
+_UNITS = {"generalisation": "pts", "relative_generalisation": "%"}
 _MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
 
 
@@ -157,8 +158,8 @@ def _mark(criterion: Criterion | None) -> Text:
     mark.plain = _MARKS[criterion.outcome]
     if math.isnan(criterion.estimate) or criterion.name == "over_forgetting":
         return mark
-    points = criterion.metric == "generalisation"
-    value = f"{100 * criterion.estimate:+.1f} pts" if points else f"{criterion.estimate:.3f}"
+    unit = _UNITS.get(criterion.metric)
+    value = f"{100 * criterion.estimate:+.1f} {unit}" if unit else f"{criterion.estimate:.3f}"
     return Text.assemble(mark, f" {value}")
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from expunge.dataset.errors import ShardError
+from expunge.dataset.labels import cell_of, cells
 from expunge.dataset.placement import ROLES, Placement
 from expunge.dataset.rowhash import Hashes, RowHash, checksum
 from expunge.dataset.schema import ROLE, base_schema
@@ -129,7 +129,7 @@ class Audit:
             misplaced=_misplaced(subjects, number, self.placement),
             unsorted=_unsorted(subjects, records),
             non_finite=sum(_non_finite(rows[name]) for name in self.spec.features.names),
-            labels_outside=int(((labels < 0) | (labels >= self.spec.classes)).sum()),
+            labels_outside=int((cell_of(labels, self.spec) < 0).sum()),
         )
 
     def _index_fits(self, number: int, rows: pa.Table) -> bool:
@@ -193,15 +193,15 @@ def _tally(spec: DatasetSpec, rows: pa.Table) -> Tally:
     """Counts of a shard from its rows alone; rows that fit nowhere are not counted."""
     names = {spec.label, spec.subject_id, ROLE}
     if not names <= set(rows.schema.names) or not rows.num_rows:
-        return Tally.empty(spec.classes)
+        return Tally.empty(cells(spec))
     roles = role_codes(rows)
-    labels: npt.NDArray[np.int64] = rows[spec.label].to_numpy()
-    fits = (roles >= 0) & (labels >= 0) & (labels < spec.classes)
+    cell = cell_of(rows[spec.label].to_numpy(), spec)
+    fits = (roles >= 0) & (cell >= 0)
     pairs = pa.table({"subject": rows[spec.subject_id], "role": roles}).group_by(
         ["subject", "role"], use_threads=False
     )
     subjects = np.bincount(
         np.maximum(pairs.aggregate([])["role"].to_numpy(), 0), minlength=len(ROLES)
     )
-    counted = Tally.count(roles[fits], labels[fits], np.zeros(0, np.int8), spec.classes)
+    counted = Tally.count(roles[fits], cell[fits], np.zeros(0, np.int8), cells(spec))
     return Tally(counted.rows, subjects.astype(np.int64))

@@ -63,9 +63,11 @@ class Facts:
     stale_manifest: int
     labels_before: int
     labels_lost: int
-    """Labels that had rows, in training or at all, and have none now."""
+    """Labels (bins of real ones) that had rows, in training or at all, and have none now."""
     label_drift: float
-    """Total variation distance of the label distributions before and after, 0 to 1."""
+    """Total variation distance of the label distributions before and after, 0 to 1.
+
+    Of real labels, that of their bins."""
     rows_by_role_before: dict[str, int]
     rows_by_role: dict[str, int]
 
@@ -151,7 +153,7 @@ def _sum_up(spec: DatasetSpec, current: Store, rewritten: Store, shards: list[Sh
 
 
 def _present(tally: Tally) -> npt.NDArray[np.bool_]:
-    """[2, classes]: labels that training rows have, and that any rows have."""
+    """[2, cells]: labels that training rows have, and that any rows have."""
     return np.stack([tally.rows[ROLES.index("T")] > 0, tally.rows.sum(axis=0) > 0])
 
 
@@ -165,6 +167,6 @@ def _counted(current: Store, rewritten: Store, after: Tally) -> bool:
         found, before = rewritten.manifest, current.manifest
     except ShardError:
         return False
-    kept = ("shards", "ingest", "extras", "categories")
+    kept = ("shards", "ingest", "extras", "categories", "values")
     same = all(getattr(found, name) == getattr(before, name) for name in kept)
     return same and found.tally.same(after)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from expunge.dataset.labels import cell_of
 from expunge.dataset.placement import ROLES
 from expunge.dataset.schema import INGEST
 from expunge.dataset.store import Index, Store
@@ -23,6 +24,7 @@ class Holding:
     rows: int
     by_role: Mapping[str, int]
     by_label: Mapping[int, int]
+    """By class, or by bin of a real label."""
     trained_by_ingest: Mapping[int, int]
     """Rows of role T, by the ingest that brought them."""
     by_label_trained: Mapping[int, int]
@@ -67,7 +69,8 @@ def look_up(store: Store, key: bytes, subject_ids: Collection[str]) -> dict[str,
     holdings: dict[str, Holding] = {}
     for found in find_subjects(store, key, subject_ids):
         columns = store.read(found.shard, [store.spec.label, INGEST])
-        labels, ingests = (columns[name].to_numpy() for name in (store.spec.label, INGEST))
+        labels = cell_of(columns[store.spec.label].to_numpy(), store.spec)
+        ingests = columns[INGEST].to_numpy()
         for name, at in zip(found.names, found.at.tolist(), strict=True):
             begin = int(found.index.offset[at])
             rows = slice(begin, begin + int(found.index.rows[at]))

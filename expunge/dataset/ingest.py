@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from expunge.dataset.categories import categories_of, grown
 from expunge.dataset.disk import writing
 from expunge.dataset.errors import HeldOutError, IngestError
+from expunge.dataset.labels import cells, described
 from expunge.dataset.merge import Merge, Merged
 from expunge.dataset.normalise import normalise
 from expunge.dataset.placement import ROLES, Placement, subject_codes
@@ -200,7 +201,7 @@ class _Ingest:
 
     def _conclude(self, merged: list[Merged]) -> StagedIngest:
         """Counts, the manifest, and the least number of held-out subjects."""
-        tally = self.kept.manifest.tally if self.kept else Tally.empty(self.spec.classes)
+        tally = self.kept.manifest.tally if self.kept else Tally.empty(cells(self.spec))
         for shard in merged:
             tally = tally + shard.gained
         written = [shard for shard in merged if shard.rows_added]
@@ -214,7 +215,13 @@ class _Ingest:
         names = [name(s.number) for s in written for name in (shard_name, index_name)]
         if written:
             manifest = Manifest(
-                self.spec.name, self.spec.shards, self.ingest, self.extras, tally, self.categories
+                self.spec.name,
+                self.spec.shards,
+                self.ingest,
+                self.extras,
+                tally,
+                self.categories,
+                described(self.spec),
             )
             (self.staging / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
             names.append(MANIFEST)

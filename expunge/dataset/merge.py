@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expunge.dataset.errors import RoleConflictError
+from expunge.dataset.labels import cells
 from expunge.dataset.placement import ROLES, Placement
 from expunge.dataset.schema import ROLE
 from expunge.dataset.spill import SHARD, by_shard
@@ -58,7 +59,7 @@ class Merge:
 
     def _shard(self, number: int, new: pa.Table) -> Merged:
         new = self._with_roles(number, new)
-        before = Tally.empty(self.spec.classes)
+        before = Tally.empty(cells(self.spec))
         duplicates = 0
         if self.kept is not None and self.kept.has(number):
             stored = self.kept.read(number)
@@ -67,7 +68,7 @@ class Merge:
             fresh = pc.invert(pc.is_in(new[name], value_set=stored[name].combine_chunks()))
             duplicates = new.num_rows - (pc.sum(fresh).as_py() or 0)
             if duplicates == new.num_rows:
-                return Merged(number, 0, duplicates, Tally.empty(self.spec.classes))
+                return Merged(number, 0, duplicates, Tally.empty(cells(self.spec)))
             new = new.filter(fresh)
             both = [_fitted(stored, self.schema), new]
         else:

@@ -5,11 +5,13 @@ A refusal names the file, the column and the row number, never what the row hold
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from expunge.dataset.errors import ColumnError
 from expunge.dataset.features import feature
+from expunge.dataset.labels import allowed_labels, cell_of, label_type
 from expunge.dataset.origin import Origin, flags
 from expunge.dataset.placement import ROLES
 from expunge.dataset.schema import ROLE, is_text
@@ -64,13 +66,16 @@ def _identifier(array: pa.Array, name: str, origin: Origin) -> pa.Array:
 
 
 def _label(array: pa.Array, spec: DatasetSpec, origin: Origin) -> pa.Array:
-    if not (pa.types.is_integer(array.type) or pa.types.is_null(array.type)):
-        raise origin.mistyped(spec.label, array.type, "integer")
+    kind, real = array.type, spec.task == "regression"
+    number = pa.types.is_integer(kind) or (real and pa.types.is_floating(kind))
+    if not (number or pa.types.is_null(kind)):
+        raise origin.mistyped(spec.label, kind, "a number" if real else "integer")
     origin.refuse(spec.label, flags(array.is_null()), "null", "drop or label these rows")
-    labels = array.cast(pa.int64(), safe=False)
-    outside = pc.or_(pc.less(labels, 0), pc.greater_equal(labels, spec.classes))
-    allowed = f"labels run from 0 to {spec.classes - 1}"
-    origin.refuse(spec.label, flags(outside), "label out of range", f"{allowed} (spec: classes)")
+    labels = array.cast(label_type(spec), safe=False)
+    values = labels.to_numpy(zero_copy_only=False)
+    origin.refuse(spec.label, ~np.isfinite(values), "NaN or Inf", "drop or mend these rows")
+    outside = cell_of(values, spec) < 0
+    origin.refuse(spec.label, outside, "label out of range", allowed_labels(spec))
     return labels
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from expunge.dataset.errors import ShardError
 from expunge.dataset.images import Decoder, UndecodableError
+from expunge.dataset.labels import label_type
 from expunge.dataset.placement import ROLES, subject_codes
 from expunge.dataset.schema import INGEST
 from expunge.dataset.store import Store, role_codes, shard_name
@@ -36,7 +38,7 @@ class Where:
     def mask(
         self,
         roles: npt.NDArray[np.int8],
-        labels: npt.NDArray[np.int64],
+        labels: npt.NDArray[Any],
         ingests: npt.NDArray[np.int32],
     ) -> Mask:
         """Which rows are wanted; `limit` is the caller's to apply."""
@@ -50,17 +52,22 @@ class Where:
         return wanted
 
 
-def packed_schema(width: int) -> pa.Schema:
-    """Schema of packed rows of `width` numbers."""
+def packed_schema(width: int, label: pa.DataType) -> pa.Schema:
+    """Schema of packed rows of `width` numbers with labels of type `label`."""
     return pa.schema(
         [
             pa.field("x", pa.list_(pa.field("element", pa.float32(), nullable=False), width)),
-            pa.field("y", pa.int64(), nullable=False),
+            pa.field("y", label, nullable=False),
             pa.field("subject", pa.int64(), nullable=False),
             pa.field("role", pa.int8(), nullable=False),
             pa.field("ingest", pa.int32(), nullable=False),
         ]
     )
+
+
+def schema_of(spec: DatasetSpec) -> pa.Schema:
+    """Schema of a dataset's packed rows."""
+    return packed_schema(spec.features.width, label_type(spec))
 
 
 def packed_batches(
@@ -86,7 +93,7 @@ def packed_batches(
     for features in _features(rows, spec, number):
         part = [pa.array(values[begin : begin + len(features)]) for values in narrow]
         begin += len(features)
-        yield pa.record_batch([features, *part], schema=packed_schema(spec.features.width))
+        yield pa.record_batch([features, *part], schema=schema_of(spec))
 
 
 def wanted_rows(batch: pa.RecordBatch, where: Where) -> pa.RecordBatch:
@@ -114,11 +121,11 @@ def _features(rows: pa.Table, spec: DatasetSpec, number: int) -> Iterator[pa.Arr
         yield from _decoded(rows, spec, number)
     elif spec.features.column:
         column = rows[spec.features.column].combine_chunks()
-        yield column.cast(packed_schema(spec.features.width).field("x").type)
+        yield column.cast(schema_of(spec).field("x").type)
     else:
         side_by_side = np.stack([rows[name].to_numpy() for name in spec.features.names], axis=1)
         flat = pa.array(np.ascontiguousarray(side_by_side).reshape(-1))
-        kind = packed_schema(spec.features.width).field("x").type
+        kind = schema_of(spec).field("x").type
         yield pa.FixedSizeListArray.from_arrays(flat, type=kind)
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from expunge.dataset.disk import writing
 from expunge.dataset.errors import ShardError
-from expunge.dataset.packed import Where, limited, packed_batches, packed_schema, wanted_rows
+from expunge.dataset.packed import Where, limited, packed_batches, schema_of, wanted_rows
 from expunge.dataset.placement import ROLES
 from expunge.dataset.progress import Progress, silent
 from expunge.dataset.sealed import open_sealed
@@ -36,10 +36,11 @@ _BATCH_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class ArrowRows:
-    """A map-style torch dataset of (x float32 of the spec's shape, y int64).
+    """A map-style torch dataset of (x float32 of the spec's shape, y).
 
-    Frozen; `select` and `where` give further ones over the same memory. One that maps a file
-    crosses a process by the file's path, never by its content.
+    y is int64 where the label is a class, float64 where it is a real number. There is at least one
+    batch, which may be empty. Frozen; `select` and `where` give further ones over the same memory.
+    One that maps a file crosses a process by the file's path, never by its content.
     """
 
     batches: tuple[pa.RecordBatch, ...] = field(repr=False)
@@ -70,8 +71,8 @@ class ArrowRows:
         return torch.from_numpy(x).view(-1, *self.shape), torch.from_numpy(y)
 
     @cached_property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """int64 [N]."""
+    def labels(self) -> npt.NDArray[Any]:
+        """int64 [N] for classes, float64 [N] for real numbers."""
         return self._column("y")
 
     @cached_property
@@ -115,9 +116,6 @@ class ArrowRows:
 
     def _column(self, name: str) -> npt.NDArray[Any]:
         parts = [batch.column(name).to_numpy() for batch in self.batches]
-        if not parts:
-            kind = packed_schema(1).field(name).type.to_pandas_dtype()
-            return np.zeros(0, kind)
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return whole if self.picked is None else whole[self.picked]
 
@@ -160,7 +158,7 @@ def training_rows(
         scratch.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         aside = scratch.with_name(f".{scratch.name}.{secrets.token_hex(4)}")
         try:
-            _write(aside, limited(shards(), wanted.limit), spec.features.width)
+            _write(aside, limited(shards(), wanted.limit), schema_of(spec))
             aside.replace(scratch)
         finally:
             aside.unlink(missing_ok=True)
@@ -171,10 +169,10 @@ def open_rows(scratch: Path, spec: DatasetSpec) -> ArrowRows:
     """Map a scratch copy that `training_rows` made.
 
     Raises:
-        ShardError: absent, truncated, or of another width.
+        ShardError: absent, truncated, or of another width or kind of label.
     """
     rows = _reopen(scratch, spec.features.input_shape, None)
-    if rows.batches and rows.batches[0].schema != packed_schema(spec.features.width):
+    if rows.batches[0].schema != schema_of(spec):
         raise _unusable(scratch)
     return rows
 
@@ -194,7 +192,8 @@ def forget_rows(
         for batch_id, path in sorted(sealed.items())
         for batch in open_sealed(path, keys, batch_id)
     )
-    return ArrowRows(tuple(limited(batches, wanted.limit)), spec.features.input_shape)
+    found = tuple(limited(batches, wanted.limit)) or (_nothing(schema_of(spec)),)
+    return ArrowRows(found, spec.features.input_shape)
 
 
 def role_names(rows: ArrowRows) -> list[str]:
@@ -202,9 +201,9 @@ def role_names(rows: ArrowRows) -> list[str]:
     return [ROLES[code] for code in rows.role_codes]
 
 
-def _write(path: Path, batches: Iterable[pa.RecordBatch], width: int) -> None:
+def _write(path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
     """One Arrow file of few, large batches, so that a random row is found in one step."""
-    schema = packed_schema(width)
+    width = schema.field("x").type.list_size
     waiting: list[pa.RecordBatch] = []
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
 
@@ -223,10 +222,16 @@ def _write(path: Path, batches: Iterable[pa.RecordBatch], width: int) -> None:
 def _reopen(path: Path, shape: tuple[int, ...], picked: npt.NDArray[np.int64] | None) -> ArrowRows:
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-            batches = tuple(file.get_batch(at) for at in range(file.num_record_batches))
+            found = tuple(file.get_batch(at) for at in range(file.num_record_batches))
+            batches = found or (_nothing(file.schema),)
     except (OSError, pa.ArrowException):
         raise _unusable(path) from None
     return ArrowRows(batches, shape, path, picked)
+
+
+def _nothing(schema: pa.Schema) -> pa.RecordBatch:
+    """A batch without rows, which still says what labels are."""
+    return pa.RecordBatch.from_pylist([], schema=schema)
 
 
 def _unusable(path: Path) -> ShardError:

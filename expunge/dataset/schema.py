@@ -1,10 +1,10 @@
 """The stored schema: what every shard of a dataset looks like, whatever the source looked like.
 
 Columns keep the names that the spec gives them. Record and subject ids are strings, the label is
-int64, features are float32 (scalars, or one FixedSizeList of the tensor's width) or encoded
-images, byte for byte, all without nulls; `role` and `_ingest` are expunge's own; what else the
-source brings follows, nullable. A column that a later append added is absent from older shards,
-which stay as they are.
+int64 for a class and float64 for a real number, features are float32 (scalars, or one FixedSizeList
+of the tensor's width) or encoded images, byte for byte, all without nulls; `role` and `_ingest` are
+expunge's own; what else the source brings follows, nullable. A column that a later append added is
+absent from older shards, which stay as they are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from expunge.dataset.errors import ColumnError
+from expunge.dataset.labels import label_type
 from expunge.specs import DatasetSpec
 
 ROLE = "role"
@@ -25,7 +26,7 @@ def base_schema(spec: DatasetSpec) -> pa.Schema:
     required = [
         (spec.record_id, pa.string()),
         (spec.subject_id, pa.string()),
-        (spec.label, pa.int64()),
+        (spec.label, label_type(spec)),
         *((name, feature_type(spec)) for name in spec.features.names),
         (ROLE, pa.string()),
         (INGEST, pa.int32()),

@@ -20,7 +20,7 @@ import pyarrow as pa
 from expunge.dataset.disk import writing
 from expunge.dataset.errors import ShardError
 from expunge.dataset.holdings import find_subjects
-from expunge.dataset.packed import packed_batches, packed_schema
+from expunge.dataset.packed import packed_batches, schema_of
 from expunge.dataset.store import Store
 from expunge.errors import TerminalError
 from expunge.keys import KeyMissingError, KeyRing
@@ -59,7 +59,7 @@ def seal_rows(
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         aside = path.with_name(f".{path.name}.aside")
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            schema = packed_schema(store.spec.features.width)
+            schema = schema_of(store.spec)
             _Sealer(file, schema, keys, batch_id).write(batches())
             file.flush()
             os.fsync(file.fileno())

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from expunge.dataset.errors import ShardError
+from expunge.dataset.labels import cell_of, cells, described
 from expunge.dataset.placement import DIGEST_BYTES, ROLES, Placement
 from expunge.dataset.schema import INGEST, ROLE
 from expunge.dataset.tally import Manifest, Tally
@@ -96,7 +97,8 @@ class Store:
                 f"The manifest is of dataset {manifest.dataset!r}, not {self.spec.name!r}.",
                 fix=_FIX,
             )
-        stored, named = manifest.tally.rows.shape[1], self.spec.classes
+        _check_values(self.spec, manifest)
+        stored, named = manifest.tally.rows.shape[1], cells(self.spec)
         if named < stored:
             raise ShardError(
                 f"data/{self.spec.name}.yaml: field classes: found {named}, allowed at least "
@@ -138,6 +140,19 @@ class Store:
         return Index(_bytes(table["digest"]), offset, rows, role)
 
 
+def _check_values(spec: DatasetSpec, manifest: Manifest) -> None:
+    """Bins that moved would count other rows; a class is no real number."""
+    if dict(described(spec)) == manifest.values:
+        return
+    stored = ", ".join(f"{name}: {value:g}" for name, value in manifest.values.items())
+    back = f"values back to {{{stored}}}" if stored else "classes in place of values"
+    raise ShardError(
+        f"data/{spec.name}.yaml: field values: the stored rows were counted by "
+        f"{f'{{{stored}}}' if stored else 'their classes'}, and that does not change.",
+        fix=f"set {back}, or begin a dataset of another name",
+    )
+
+
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A file of ours as a table.
 
@@ -159,8 +174,8 @@ def write_shard(
     """Write one shard's rows (already sorted) and its index; their counts."""
     rows = rows.combine_chunks()
     index = build_index(rows, placement, spec)
-    text = {spec.subject_id, spec.label, ROLE, INGEST}
-    write_parquet(rows, folder / shard_name(number), dictionaries=sorted(text))
+    few = {spec.subject_id, ROLE, INGEST} | ({spec.label} if spec.values is None else set())
+    write_parquet(rows, folder / shard_name(number), dictionaries=sorted(few))
     table = pa.table(
         [_binary(index.digest), index.offset, index.rows, index.role], schema=_INDEX_SCHEMA
     )
@@ -196,8 +211,8 @@ def build_index(rows: pa.Table, placement: Placement, spec: DatasetSpec) -> Inde
 
 def tally_of(rows: pa.Table, index: Index, spec: DatasetSpec) -> Tally:
     """Counts of one shard."""
-    labels = rows[spec.label].to_numpy()
-    return Tally.count(role_codes(rows), labels, index.role, spec.classes)
+    cell = cell_of(rows[spec.label].to_numpy(), spec)
+    return Tally.count(role_codes(rows), cell, index.role, cells(spec))
 
 
 def role_codes(rows: pa.Table) -> npt.NDArray[np.int8]:

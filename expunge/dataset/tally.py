@@ -26,31 +26,33 @@ _FIX = "check the version out again; `expunge doctor` checks cache and remote"
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """Rows by role and label, and subjects by role."""
+    """Rows by role and label, and subjects by role.
+
+    A label counts in its cell (`labels.py`): a class, or a bin of real numbers.
+    """
 
     rows: npt.NDArray[np.int64]
-    """[5, classes]; roles in the order of `ROLES`."""
+    """[5, cells]; roles in the order of `ROLES`."""
     subjects: npt.NDArray[np.int64]
     """[5]."""
 
     @classmethod
-    def empty(cls, classes: int) -> Tally:
+    def empty(cls, cells: int) -> Tally:
         """A dataset without rows."""
-        return cls(np.zeros((len(ROLES), classes), np.int64), np.zeros(len(ROLES), np.int64))
+        return cls(np.zeros((len(ROLES), cells), np.int64), np.zeros(len(ROLES), np.int64))
 
     @classmethod
     def count(
         cls,
         roles: npt.NDArray[np.int8],
-        labels: npt.NDArray[np.int64],
+        cell: npt.NDArray[np.int64],
         subject_roles: npt.NDArray[np.int8],
-        classes: int,
+        cells: int,
     ) -> Tally:
-        """Counts of one shard: role and label of each row, role of each subject."""
-        cells = roles.astype(np.int64) * classes + labels
-        rows = np.bincount(cells, minlength=len(ROLES) * classes)
+        """Counts of one shard: role and cell of each row, role of each subject."""
+        rows = np.bincount(roles.astype(np.int64) * cells + cell, minlength=len(ROLES) * cells)
         subjects = np.bincount(subject_roles, minlength=len(ROLES))
-        return cls(rows.reshape(len(ROLES), classes).astype(np.int64), subjects.astype(np.int64))
+        return cls(rows.reshape(len(ROLES), cells).astype(np.int64), subjects.astype(np.int64))
 
     def widen(self, classes: int) -> Tally:
         """The same counts among more classes."""
@@ -89,6 +91,8 @@ class Manifest:
     extras: tuple[pa.Field, ...]
     tally: Tally
     categories: Categories = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Range and bins of a label that is a real number; its cells are then these bins."""
 
     def to_json(self) -> str:
         """Canonical text: sorted keys; zero counts and absent categories left out."""
@@ -111,6 +115,8 @@ class Manifest:
             "further_columns": {extra.name: str(extra.type) for extra in self.extras},
             "further_schema": schema,
         }
+        if self.values:
+            content["values"] = dict(self.values)
         if self.categories:
             content["categories"] = as_json(self.categories)
         return json.dumps(content, indent=1, sort_keys=True) + "\n"
@@ -153,4 +159,6 @@ class Manifest:
         if found["further_schema"]:
             extras = tuple(pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(found["further_schema"]))))
         categories = from_json(found.get("categories", {}))
-        return cls(found["dataset"], found["shards"], found["ingest"], extras, tally, categories)
+        values = {name: float(value) for name, value in found.get("values", {}).items()}
+        named = found["dataset"], found["shards"], found["ingest"]
+        return cls(*named, extras, tally, categories, values)

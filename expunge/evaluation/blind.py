@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from expunge.evaluation.membership import comparable
-from expunge.evaluation.metric import Metric
-from expunge.evaluation.rates import sample_rows, undefined
+from expunge.evaluation.metric import Metric, undefined
+from expunge.evaluation.rates import sample_rows
 from expunge.evaluation.roc import area
 from expunge.evaluation.scores import Codes, Floats, Scores
 from expunge.evaluation.uncertainty import dense_codes
@@ -82,7 +83,8 @@ def blind_classifier(
     given = comparable(sides[0].scores(), sides[1].scores())
     if given.empty:
         return Blind(undefined("blind_auc", "no forget and held-out rows of one class"), False)
-    f, h = sides[0].take(given.forget), sides[1].take(given.held_out)
+    f = sides[0].take(given.forget, given.forget_labels)
+    h = sides[1].take(given.held_out, given.held_out_labels)
     people = min(dense_codes(side.subjects)[1] for side in (f, h))
     if people < PEOPLE:
         lack = f"{people} people on a side, {PEOPLE} needed to tell a trait of the side from theirs"
@@ -95,8 +97,10 @@ def blind_classifier(
 
 @dataclass(frozen=True, eq=False)
 class _Side:
+    """Inputs [N, D] of some rows; labels, or the strata of real ones; subject codes."""
+
     inputs: Floats
-    labels: Codes
+    labels: NDArray[Any]
     subjects: Codes
 
     @classmethod
@@ -105,14 +109,14 @@ class _Side:
 
         return cls(sketch(rows, at, seed=seed), labels(rows)[at], rows.subject_codes[at])
 
-    def take(self, at: Codes) -> _Side:
-        return _Side(self.inputs[at], self.labels[at], self.subjects[at])
+    def take(self, at: Codes, strata: Codes) -> _Side:
+        return _Side(self.inputs[at], strata, self.subjects[at])
 
     def scores(self, votes: Floats | None = None) -> Scores:
         """The votes in the place of a model's margins."""
         margin = np.zeros(len(self.labels)) if votes is None else votes
-        right = np.ones(len(margin), dtype=bool)
-        return Scores(right, margin, np.zeros(len(margin)), self.labels, self.subjects)
+        nothing = np.zeros(len(margin))
+        return Scores(nothing, margin, nothing, self.labels, self.subjects)
 
 
 def read_inputs(rows: Any, at: Codes, *, chunk: int = 512) -> Any:

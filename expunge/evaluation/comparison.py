@@ -22,9 +22,9 @@ from scipy import stats
 
 from expunge.evaluation.evaluate import RESAMPLES
 from expunge.evaluation.inputs import EvaluationInput
+from expunge.evaluation.levels import worth
 from expunge.evaluation.membership import auc, comparable, resampled_aucs
-from expunge.evaluation.metric import Metric, json_ready
-from expunge.evaluation.rates import hits, undefined
+from expunge.evaluation.metric import Metric, json_ready, undefined
 from expunge.evaluation.scores import Floats, Scores
 from expunge.evaluation.uncertainty import Z95, units
 
@@ -161,7 +161,7 @@ def _sides(inputs: EvaluationInput, which: str) -> Any:
 
 def _accuracy_gaps(candidate: Scores, retrain: Scores, resamples: int, key: list[int]) -> Floats:
     """Accuracy of candidate less retrain: the estimate, then `resamples` of it [1 + B]."""
-    change = hits(candidate) - hits(retrain)
+    change = worth(candidate) - worth(retrain)
     people, m = units(candidate.subjects)
     sums = np.bincount(people, change, minlength=m)
     sizes = np.bincount(people, minlength=m).astype(np.float64)

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expunge.evaluation.membership import Population, balanced
-from expunge.evaluation.metric import EvaluationError, Metric
-from expunge.evaluation.rates import undefined
+from expunge.evaluation.metric import EvaluationError, Metric, undefined
 from expunge.evaluation.roc import ones
 from expunge.evaluation.scores import Floats
 from expunge.evaluation.uncertainty import Z95, dense_codes, subject_covariance

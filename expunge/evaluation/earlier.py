@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from expunge.evaluation.evaluate import RESAMPLES, hard_row_aucs
 from expunge.evaluation.inputs import EvaluationInput
 from expunge.evaluation.membership import auc, comparable, hard_rows
-from expunge.evaluation.metric import EvaluationError, Metric
-from expunge.evaluation.rates import undefined
+from expunge.evaluation.metric import EvaluationError, Metric, undefined
 from expunge.evaluation.scores import Codes, Floats, Scores
 from expunge.evaluation.uncertainty import dense_codes
 
@@ -48,7 +47,7 @@ class Kept:
 
     margin: Floats
     reference_margin: Floats
-    labels: Codes
+    labels: NDArray[Any]
     people: Codes
     digests: Digests
 
@@ -134,7 +133,7 @@ def untested(why: str) -> tuple[Metric, ...]:
 
 def kept_auc(kept: Kept, held_out: Scores, held_out_reference: Floats) -> float:
     """Hard-row AUC of kept scores against held-out scores of the same version; NaN without rows."""
-    loss = np.logaddexp(0.0, -kept.margin)
-    forget = Scores(kept.margin > 0, kept.margin, loss, kept.labels, kept.people)
-    hard = hard_rows(kept.reference_margin), hard_rows(held_out_reference)
+    unknown = np.full(len(kept), np.nan)  # a ranking reads margins alone
+    forget = Scores(unknown, kept.margin, unknown, kept.labels, kept.people)
+    hard = hard_rows(kept.reference_margin, held_out_reference, held_out.task)
     return auc(comparable(forget, held_out, hard), (forget, held_out))

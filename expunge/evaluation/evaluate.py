@@ -8,6 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from expunge.evaluation.inputs import EvaluationInput
+from expunge.evaluation.levels import (
+    LevelReference,
+    estimated_level,
+    level,
+    retrained_level,
+)
 from expunge.evaluation.membership import (
     Population,
     TwoSides,
@@ -17,10 +23,12 @@ from expunge.evaluation.membership import (
     resampled_aucs,
 )
 from expunge.evaluation.metric import (
+    LEVELS,
     Evaluation,
     Metric,
     ReferenceKind,
     WorstSubject,
+    undefined,
 )
 from expunge.evaluation.per_subject import (
     between_people,
@@ -28,16 +36,7 @@ from expunge.evaluation.per_subject import (
     stranger_variance,
     worst_subject,
 )
-from expunge.evaluation.rates import (
-    AccuracyReference,
-    accuracy,
-    estimated_accuracy,
-    forgetting_rate,
-    generalisation,
-    memory_retention,
-    retrained_accuracy,
-    undefined,
-)
+from expunge.evaluation.rates import forgetting_rate, generalisation, memory_retention
 from expunge.evaluation.references import Statistic, reference_kind
 from expunge.evaluation.scores import Floats, Scores
 from expunge.evaluation.uncertainty import Z95, units
@@ -50,20 +49,22 @@ def evaluate(inputs: EvaluationInput, *, seed: int, resamples: int = RESAMPLES) 
     """Measure the candidate; the same inputs and seed give the same numbers.
 
     Metrics: forget, retain and held-out accuracy, AUC and hard-row AUC, each also as
-    `…_before` of the champion; forgetting_rate, memory_retention_rate, generalisation.
+    `…_before` of the champion; forgetting_rate, memory_retention_rate, generalisation. Of real
+    labels `…_error` in place of `…_accuracy`, and relative_generalisation.
     """
     forget, held_out = inputs.forget, inputs.held_out
     everyone = comparable(forget.champion, held_out.champion)
     hard = _hard_population(inputs)
     metrics = [
-        *_accuracies(inputs),
+        *_levels(inputs),
         generalisation(*_staying(inputs)),
         *_memberships("auc", inputs, everyone, seed, resamples),
         *_memberships("hard_row_auc", inputs, hard, seed, resamples),
     ]
     asked = len(np.unique(forget.champion.subjects))
     worst = _worst(hard, inputs, asked)
-    return Evaluation(tuple(metrics), worst, inputs.request, seed, resamples)
+    task = forget.champion.task
+    return Evaluation(tuple(metrics), worst, inputs.request, seed, resamples, task=task)
 
 
 def hard_row_aucs(
@@ -85,34 +86,34 @@ def _staying(inputs: EvaluationInput) -> tuple[Scores, Scores]:
     return held_out.champion.take(stays), held_out.candidate.take(stays)
 
 
-def _accuracies(inputs: EvaluationInput) -> list[Metric]:
+def _levels(inputs: EvaluationInput) -> list[Metric]:
     forget, retain, held_out = inputs.forget, inputs.retain, inputs.held_out
-    target = _accuracy_reference(inputs)
+    target, word = _level_reference(inputs), LEVELS[forget.champion.task]
     on_retain, on_held_out = (
-        retrained_accuracy(split.retrain) if split.retrain else None for split in (retain, held_out)
+        retrained_level(split.retrain) if split.retrain else None for split in (retain, held_out)
     )
     return [
-        accuracy("forget_accuracy", forget.candidate, target),
-        accuracy("forget_accuracy_before", forget.champion, target),
-        accuracy("retain_accuracy", retain.candidate, on_retain),
-        accuracy("retain_accuracy_before", retain.champion, on_retain),
-        accuracy("held_out_accuracy", held_out.candidate, on_held_out),
-        accuracy("held_out_accuracy_before", held_out.champion, on_held_out),
+        level(f"forget_{word}", forget.candidate, target),
+        level(f"forget_{word}_before", forget.champion, target),
+        level(f"retain_{word}", retain.candidate, on_retain),
+        level(f"retain_{word}_before", retain.champion, on_retain),
+        level(f"held_out_{word}", held_out.candidate, on_held_out),
+        level(f"held_out_{word}_before", held_out.champion, on_held_out),
         forgetting_rate(forget.champion, forget.candidate, target),
         memory_retention(retain.champion, retain.candidate),
     ]
 
 
-def _accuracy_reference(inputs: EvaluationInput) -> AccuracyReference | None:
+def _level_reference(inputs: EvaluationInput) -> LevelReference | None:
     held_out, forget = inputs.held_out.champion, inputs.forget
     if forget.retrain is not None:
-        return retrained_accuracy(forget.retrain) if len(forget.retrain) else None
+        return retrained_level(forget.retrain) if len(forget.retrain) else None
     kind = _kind("accuracy", inputs, held_out)
     if kind == "zero":
-        return AccuracyReference("zero", 0.0, 0.0)
+        return LevelReference("zero", 0.0, 0.0)
     if kind is None or not len(forget.champion):
         return None
-    return estimated_accuracy(kind, held_out, forget.champion)
+    return estimated_level(kind, held_out, forget.champion)
 
 
 def _kind(statistic: Statistic, inputs: EvaluationInput, held_out: Scores) -> ReferenceKind | None:
@@ -129,7 +130,8 @@ def _hard_population(inputs: EvaluationInput) -> Population | None:
     forget, held_out = inputs.forget, inputs.held_out
     if forget.reference_margin is None or held_out.reference_margin is None:
         return None
-    masks = hard_rows(forget.reference_margin), hard_rows(held_out.reference_margin)
+    margins = forget.reference_margin, held_out.reference_margin
+    masks = hard_rows(*margins, forget.champion.task)
     return comparable(forget.champion, held_out.champion, masks)
 
 

@@ -23,7 +23,13 @@ from typing import Literal
 
 from scipy import stats
 
-from expunge.evaluation.metric import Evaluation, EvaluationError, Metric
+from expunge.evaluation.metric import (
+    GENERALISATION,
+    LEVELS,
+    Evaluation,
+    EvaluationError,
+    Metric,
+)
 from expunge.evaluation.verdict import Criterion, Outcome, Verdict
 from expunge.specs import GateSpec
 
@@ -142,9 +148,10 @@ def _membership(evaluation: Evaluation, gate: GateSpec, alpha: float, side: _Sid
 
 
 def _held_out(evaluation: Evaluation, gate: GateSpec, alpha: float, *, last: bool) -> Criterion:
-    metric, margin = evaluation.metric("generalisation"), gate.held_out
+    metric, margin = evaluation.generalisation, gate.utility(evaluation.task)
+    level = LEVELS[evaluation.task]
     if metric.undefined:
-        words = f"Held-out accuracy cannot be told: {metric.undefined}."
+        words = f"Held-out {level} cannot be told: {metric.undefined}."
         return _criterion("held_out", metric, margin, UNKNOWN, outcome="inconclusive", words=words)
     # A handful of rows without a discordant one has SE 0 and proves nothing: one row's worth more.
     low, high = bounds(metric, alpha, floor=1 / metric.n)
@@ -157,12 +164,23 @@ def _held_out(evaluation: Evaluation, gate: GateSpec, alpha: float, *, last: boo
         "inconclusive": f"so {metric.n:,} held-out rows do not decide; a wider margin or more "
         "held-out people would",
     }[outcome]
-    words = (
-        f"Held-out accuracy changes by {100 * metric.value:+.2f} points on {metric.n:,} rows "
-        f"({100 * low:+.2f} to {100 * high:+.2f}), where a loss of {100 * margin:g} is allowed, "
-        f"{end}."
-    )
+    words = f"{_change(metric, (low, high), margin)}, {end}."
     return _criterion("held_out", metric, margin, (low, high), outcome=outcome, words=words)
+
+
+def _change(metric: Metric, ends: tuple[float, float], margin: float) -> str:
+    """What became of held-out rows: accuracy in points, the mean absolute error as a share."""
+    low, high = ends
+    if metric.name == GENERALISATION["classification"]:
+        return (
+            f"Held-out accuracy changes by {100 * metric.value:+.2f} points on {metric.n:,} rows "
+            f"({100 * low:+.2f} to {100 * high:+.2f}), where a loss of {100 * margin:g} is allowed"
+        )
+    grown, least, most = (0.0 - 100 * number for number in (metric.value, high, low))
+    return (
+        f"The mean absolute error on {metric.n:,} held-out rows changes by {grown:+.2f} % "
+        f"({least:+.2f} to {most:+.2f}), where {100 * margin:g} % more is allowed"
+    )
 
 
 def _each_person(evaluation: Evaluation, gate: GateSpec, alpha: float) -> Criterion:

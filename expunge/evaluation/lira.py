@@ -19,8 +19,7 @@ import numpy as np
 
 from expunge.evaluation.evaluate import RESAMPLES
 from expunge.evaluation.membership import Population, TwoSides, comparable
-from expunge.evaluation.metric import EvaluationError, Metric, RequestKind
-from expunge.evaluation.rates import undefined
+from expunge.evaluation.metric import EvaluationError, Metric, RequestKind, undefined
 from expunge.evaluation.roc import area, ones, resampled_rates, true_positive_rates
 from expunge.evaluation.scores import Floats, Mask, Scores
 from expunge.evaluation.uncertainty import Z95

@@ -4,6 +4,10 @@ AUC = P(s_f > s_h) + ½P(s_f = s_h), s the margin, with held-out rows weighted s
 have the forget set's shares. The hard-row AUC is the same on the rows, of both sides, whose mean
 reference score is below 1: easy rows look the same whether trained on or not, and hide memory.
 
+Where labels are real numbers, ours: in place of classes stand strata, fifths of the held-out
+labels; and a row is hard where the reference models' mean absolute error on it is above the median
+of that of the held-out rows, half of which are hard by this.
+
 Errors are a bootstrap by subject, both sides resampled on their own, class weights recomputed in
 each resample; every draw depends on the seed alone, and models are compared on the same draws.
 """
@@ -13,16 +17,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from expunge.evaluation.scores import Codes, Floats, Mask, Scores
+from expunge.evaluation.scores import Codes, Floats, Mask, Scores, task_of
 from expunge.evaluation.uncertainty import units
+from expunge.specs import Task
 
 HARD_BELOW = 1.0
+STRATA = 5
 MIN_HELD_OUT_PER_CLASS = 5
 _CELLS = 2_000_000
 
@@ -33,7 +39,8 @@ TwoSides: TypeAlias = tuple[Scores, Scores]
 class Population:
     """Which rows of the two sides are compared: class by class, with `left_out` forget rows.
 
-    `forget` and `held_out` are row numbers into the two sides; the labels and subjects are theirs.
+    `forget` and `held_out` are row numbers into the two sides; the labels, classes or strata of
+    real ones, and subjects are theirs.
     """
 
     forget: NDArray[np.int64]
@@ -63,24 +70,47 @@ def comparable(
     """
     f = np.arange(len(forget)) if hard is None else np.flatnonzero(hard[0])
     h = np.arange(len(held_out)) if hard is None else np.flatnonzero(hard[1])
-    classes, counts = np.unique(held_out.labels[h], return_counts=True)
+    mine, theirs = strata(forget.labels, held_out.labels)
+    classes, counts = np.unique(theirs[h], return_counts=True)
     enough = classes[counts >= MIN_HELD_OUT_PER_CLASS]
-    kept = f[np.isin(forget.labels[f], enough)]
-    h = h[np.isin(held_out.labels[h], np.intersect1d(enough, forget.labels[kept]))]
+    kept = f[np.isin(mine[f], enough)]
+    h = h[np.isin(theirs[h], np.intersect1d(enough, mine[kept]))]
     return Population(
         forget=kept,
         held_out=h,
-        forget_labels=forget.labels[kept],
-        held_out_labels=held_out.labels[h],
+        forget_labels=mine[kept],
+        held_out_labels=theirs[h],
         forget_subjects=forget.subjects[kept],
         held_out_subjects=held_out.subjects[h],
         left_out=len(f) - len(kept),
     )
 
 
-def hard_rows(reference_margin: Floats) -> Mask:
-    """Rows that models trained on other people find hard: mean reference score below 1."""
-    return np.asarray(reference_margin < HARD_BELOW)
+def strata(forget: NDArray[Any], held_out: NDArray[Any]) -> tuple[Codes, Codes]:
+    """What rows of both sides have to share to be compared: their class, or a fifth of the labels.
+
+    The fifths are of the held-out labels, whichever of these rows are hard.
+    """
+    if task_of(held_out) == "classification":
+        return forget, held_out
+    if not len(held_out):
+        return np.zeros(len(forget), np.int64), np.zeros(0, np.int64)
+    edges = np.quantile(held_out, np.arange(1, STRATA) / STRATA)
+    mine, theirs = (np.searchsorted(edges, side, side="right") for side in (forget, held_out))
+    return mine.astype(np.int64), theirs.astype(np.int64)
+
+
+def hard_rows(forget: Floats, held_out: Floats, task: Task) -> tuple[Mask, Mask]:
+    """Rows of both sides that models trained on other people find hard, by their mean margins.
+
+    Of classes those below 1; of real labels those below the held-out rows' median.
+    """
+    below = HARD_BELOW if task == "classification" else _median(held_out)
+    return np.asarray(forget < below), np.asarray(held_out < below)
+
+
+def _median(values: Floats) -> float:
+    return float(np.median(values)) if len(values) else math.nan
 
 
 def weighted_auc(

@@ -12,11 +12,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from expunge.errors import TerminalError
+from expunge.specs import Task
 
 ReferenceKind: TypeAlias = Literal[
     "exact_retrain", "class_matched", "leave_subject_out", "zero", "half"
 ]
 RequestKind: TypeAlias = Literal["rows", "subjects", "class"]
+
+LEVELS: Mapping[Task, str] = {"classification": "accuracy", "regression": "error"}
+"""How well rows are answered: `forget_accuracy`, or `forget_error`, the mean absolute error."""
+GENERALISATION: Mapping[Task, str] = {
+    "classification": "generalisation",
+    "regression": "relative_generalisation",
+}
+"""What is lost on held-out rows, below 0: accuracy, or a share of the champion's error."""
 
 
 class EvaluationError(TerminalError):
@@ -61,6 +70,12 @@ class Metric:
         return read_fields(cls, record, ("value", "se", "low", "high", "gap_se", "degrees"))
 
 
+def undefined(name: str, why: str, n: int = 0) -> Metric:
+    """The metric `name` without a value, and why."""
+    nan = math.nan
+    return Metric(name, nan, nan, nan, nan, n, undefined=why)
+
+
 @dataclass(frozen=True)
 class WorstSubject:
     """The person whom the candidate seems to remember best; never which person.
@@ -99,6 +114,16 @@ class Evaluation:
     seed: int
     resamples: int
     notes: tuple[str, ...] = ()
+    task: Task = "classification"
+
+    @property
+    def generalisation(self) -> Metric:
+        """What the candidate lost on held-out rows, as the gate judges it."""
+        return self.metric(GENERALISATION[self.task])
+
+    def level(self, split: str) -> Metric:
+        """Accuracy or mean absolute error on `forget`, `retain` or `held_out` rows; candidate's."""
+        return self.metric(f"{split}_{LEVELS[self.task]}")
 
     def extended(self, metrics: Iterable[Metric], notes: Iterable[str] = ()) -> Evaluation:
         """The same with further metrics and remarks."""
@@ -137,6 +162,7 @@ class Evaluation:
             "seed": self.seed,
             "resamples": self.resamples,
             "notes": list(self.notes),
+            "task": self.task,
         }
 
     @classmethod

@@ -2,9 +2,9 @@
 
 A strategy that re-initialises the classifier keeps features that were trained on the forgotten
 rows. So a fresh linear classifier is fitted on the candidate's penultimate features of retain rows,
-in closed form (ridge regression on the one-hot classes), and its margins are measured like any
-model's: AUC on the rows that the reference models find hard, forget against held-out. The same
-probe on the exact retrain says what a model that never saw them gives.
+in closed form (ridge regression on the one-hot classes, or on the real label), and its margins are
+measured like any model's: AUC on the rows that the reference models find hard, forget against
+held-out. The same probe on the exact retrain says what a model that never saw them gives.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from expunge.evaluation.evaluate import RESAMPLES, hard_row_aucs
 from expunge.evaluation.inputs import EvaluationInput, SplitScores
 from expunge.evaluation.membership import TwoSides
-from expunge.evaluation.metric import EvaluationError, Metric, RequestKind
-from expunge.evaluation.rates import sample_rows, undefined
+from expunge.evaluation.metric import EvaluationError, Metric, RequestKind, undefined
+from expunge.evaluation.rates import sample_rows
 from expunge.evaluation.roc import area
-from expunge.evaluation.scores import Codes, Floats, Scores, scores_of_logits
+from expunge.evaluation.scores import Codes, Floats, Scores, scores_of_outputs
 from expunge.training import RowReader, labels, pick_device
 from expunge.training.device import reproducible_kernels
 from expunge.training.modes import mode
@@ -110,23 +111,26 @@ def _flat(given: tuple[Any, ...]) -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A linear classifier of standardised features: logits [N, C] = (x − mean) / sd · W + b."""
+    """A linear model of standardised features: outputs [N, C] = (x − mean) / sd · W + b."""
 
     mean: Floats
     sd: Floats
     weights: Floats
     bias: Floats
 
-    def logits(self, features: Floats) -> Floats:
-        """Logits [N, C] of features [N, D]."""
+    def outputs(self, features: Floats) -> Floats:
+        """Logits [N, C], or predicted values [N, 1], of features [N, D]."""
         return np.asarray((features - self.mean) / self.sd @ self.weights + self.bias)
 
 
-def fit_probe(features: Floats, targets: Codes, classes: int, *, ridge: float = RIDGE) -> Probe:
-    """The ridge classifier of features [N, D]; `ridge` is relative to N.
+def fit_probe(
+    features: Floats, targets: NDArray[Any], classes: int | None, *, ridge: float = RIDGE
+) -> Probe:
+    """The ridge classifier of features [N, D], or the ridge regression; `ridge` is relative to N.
 
     Outputs regress the one-hot class and lie about [0, 1]; a fixed factor of 10 makes logits of
-    them, so that the margin compares the true class with the best of the others.
+    them, so that the margin compares the true class with the best of the others. Without
+    `classes` the targets are real labels, and outputs are in their units.
 
     Raises:
         EvaluationError: the features are not numbers.
@@ -134,7 +138,7 @@ def fit_probe(features: Floats, targets: Codes, classes: int, *, ridge: float = 
     mean, spread = features.mean(axis=0), features.std(axis=0)
     sd = np.where(spread > 0, spread, 1.0)
     x = (features - mean) / sd
-    y = np.eye(classes)[targets]
+    y = targets[:, None] if classes is None else np.eye(classes)[targets]
     bias = y.mean(axis=0)
     gram = x.T @ x + ridge * len(x) * np.eye(x.shape[1])
     try:
@@ -144,7 +148,8 @@ def fit_probe(features: Floats, targets: Codes, classes: int, *, ridge: float = 
             "No probe can be fitted on the features of the retain rows.",
             fix="train or unlearn the model again: its features are not numbers",
         ) from None
-    return Probe(mean, sd, _SHARPNESS * weights, _SHARPNESS * bias)
+    factor = 1.0 if classes is None else _SHARPNESS
+    return Probe(mean, sd, factor * weights, factor * bias)
 
 
 def probe_scores(
@@ -153,7 +158,7 @@ def probe_scores(
     forget: Any,
     held_out: Any,
     *,
-    classes: int,
+    classes: int | None,
     seed: int,
     device: str = "cpu",
     layer: str | None = None,
@@ -180,9 +185,9 @@ def probe_scores(
 
     def scored(rows: Any) -> Scores:
         steps = (np.arange(s, min(s + _CHUNK, len(rows))) for s in range(0, len(rows), _CHUNK))
-        logits = [probe.logits(features(rows, step)) for step in steps]
-        found = np.concatenate([np.zeros((0, classes)), *logits])
-        return scores_of_logits(found, labels(rows), rows.subject_codes)
+        outputs = [probe.outputs(features(rows, step)) for step in steps]
+        found = np.concatenate([np.zeros((0, classes or 1)), *outputs])
+        return scores_of_outputs(found, labels(rows), rows.subject_codes)
 
     return scored(forget), scored(held_out)
 
@@ -192,7 +197,7 @@ def probe_metrics(
     rows: tuple[Any, Any, Any],
     reference_margin: tuple[Floats, Floats],
     *,
-    classes: int,
+    classes: int | None,
     request: RequestKind = "subjects",
     seed: int,
     device: str = "cpu",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from expunge.specs import Recipe
-    from expunge.training import Builder, Epoch
+    from expunge.training import Builder, Epoch, Loss
 
 __all__ = [
     "REFERENCE_RULES",
@@ -36,22 +36,22 @@ def train_references(
     *,
     models: int,
     epochs: float | None = None,
+    loss: Loss | None = None,
     seed: int,
     device: str,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> list[torch.nn.Module]:
     """Reference models: the governed model's factory and recipe on role R `rows`, seeds apart.
 
-    `epochs` replaces the recipe's. They are trained on people who are in neither forget set nor
-    champion's data nor held-out set, so what they find hard is hard, not unseen.
+    `epochs` replaces the recipe's; `loss` is the model's, cross-entropy unless given. They are
+    trained on people who are in neither forget set nor champion's data nor held-out set, so what
+    they find hard is hard, not unseen.
 
     Raises:
         EvaluationError: fewer than one model, or no row of role R.
         DivergedError: the recipe diverges on these rows.
     """
-    from torch.nn.functional import cross_entropy
-
-    from expunge.training import derived_seed, fit
+    from expunge.training import LOSSES, derived_seed, fit
 
     if models < 1 or len(rows) == 0:
         raise EvaluationError(
@@ -59,11 +59,12 @@ def train_references(
             fix="give role R people in data/NAME.yaml, and ask for one model or more",
         )
     used = recipe if epochs is None else recipe.model_copy(update={"epochs": epochs})
+    own_loss = loss or LOSSES["cross_entropy"]
     trained: list[torch.nn.Module] = []
     for number in range(models):
         own = derived_seed(seed, f"reference {number}")
         model = factory.build(own)
-        fit(model, rows, used, cross_entropy, seed=own, device=device, on_epoch=on_epoch)
+        fit(model, rows, used, own_loss, seed=own, device=device, on_epoch=on_epoch)
         trained.append(model.eval())
     return trained
 
@@ -71,7 +72,7 @@ def train_references(
 def reference_margin(
     models: Sequence[torch.nn.Module], rows: Any, *, device: str = "cpu"
 ) -> Floats:
-    """Mean margin [N] of the reference models on `rows`; a row below 1 is hard."""
+    """Mean margin [N] of the reference models on `rows`; by it `hard_rows` are told."""
     if not models:
         raise EvaluationError(
             "There is no reference model to score rows with.", fix="train one with role R"

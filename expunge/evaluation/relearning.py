@@ -24,14 +24,14 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Subset
 
-from expunge.evaluation.metric import Metric
-from expunge.evaluation.rates import hits, paired_se, undefined
-from expunge.evaluation.scores import Scores, score, scores_of_logits
-from expunge.evaluation.uncertainty import Z95, dense_codes
+from expunge.evaluation.levels import worth
+from expunge.evaluation.metric import Metric, undefined
+from expunge.evaluation.scores import Scores, score, scores_of_outputs
+from expunge.evaluation.uncertainty import Z95, dense_codes, paired_se
 from expunge.specs import RepairSpec
-from expunge.training import Epoch, derived_seed, fit, keyed_order, labels, predict
+from expunge.training import Epoch, Loss, derived_seed, fit, keyed_order, labels, predict
 
-Measure: TypeAlias = Literal["accuracy", "margin"]
+Measure: TypeAlias = Literal["level", "margin"]
 
 SHARE = 0.1
 MIN_ROWS = 20
@@ -84,20 +84,21 @@ def relearn_ratio(
     seeds: Sequence[int] = (0, 1, 2),
     tuning: RepairSpec = TUNING,
     share: float = SHARE,
-    measure: Measure = "accuracy",
+    measure: Measure = "level",
+    loss: Loss = cross_entropy,
     device: str = "cpu",
 ) -> Relearning:
     """The relearn ratio on `forget`, a dataset of (x, y) with `.subject_codes`.
 
     The tenth is one keyed sample, the same for every model, seed and strategy. `measure` is the
-    accuracy, or the mean margin. Random rows do not teach each other: there a network that never
-    saw the others does not bring them back at all, and a candidate that does within the cap
-    remembers. The networks given are left as they are.
+    level (accuracy, or minus the mean absolute error), or the mean margin. Random rows do not teach
+    each other: there a network that never saw the others does not bring them back at all, and a
+    candidate that does within the cap remembers. The networks given are left as they are.
     """
     order = keyed_order(len(forget), 0, "relearning sample").numpy()
     size = max(1, round(share * len(forget)))
     sample, others = (Subset(forget, part.tolist()) for part in (order[:size], order[size:]))
-    course = _Course(sample, others, tuning, measure, device)
+    course = _Course(sample, others, tuning, measure, loss, device)
     if len(forget) < MIN_ROWS:
         return _without(f"{len(forget)} forget rows, {MIN_ROWS} needed", course)
     start, best = course.value(retrain), course.value(champion)
@@ -119,10 +120,13 @@ def retain_only(
     steps: int,
     retrain: nn.Module | None = None,
     tuning: RepairSpec = TUNING,
+    loss: Loss = cross_entropy,
     seed: int,
     device: str = "cpu",
 ) -> Metric:
     """`retain_only_return`: forget accuracy after `steps` steps on retain rows, less before.
+
+    Of real labels: by how much the mean absolute error on the forget rows falls.
 
     The reference is the same of the exact retrain, compared row by row; errors by subject.
     """
@@ -134,8 +138,8 @@ def retain_only(
     def change(model: nn.Module) -> tuple[np.ndarray, Scores]:
         before, tuned = score(model, forget, device=device), copy.deepcopy(model)
         own = derived_seed(seed, "retain only")
-        fit(tuned, retain, used, cross_entropy, seed=own, device=device)
-        return hits(score(tuned, forget, device=device)) - hits(before), before
+        fit(tuned, retain, used, loss, seed=own, device=device)
+        return worth(score(tuned, forget, device=device)) - worth(before), before
 
     mine, before = change(candidate)
     theirs = change(retrain)[0] if retrain is not None else None
@@ -163,6 +167,7 @@ class _Course:
     others: Any
     tuning: RepairSpec
     measure: Measure
+    loss: Loss
     device: str
 
     @property
@@ -170,10 +175,10 @@ class _Course:
         return _steps(self.tuning.epochs, len(self.sample), self.tuning.batch_size)
 
     def value(self, model: nn.Module) -> float:
-        logits = predict(model, self.others, device=self.device).numpy()
-        nobody = np.zeros(len(logits), dtype=np.int64)
-        found = scores_of_logits(logits, labels(self.others), nobody)
-        return float((found.correct if self.measure == "accuracy" else found.margin).mean())
+        outputs = predict(model, self.others, device=self.device).numpy()
+        nobody = np.zeros(len(outputs), dtype=np.int64)
+        found = scores_of_outputs(outputs, labels(self.others), nobody)
+        return float((worth(found) if self.measure == "level" else found.margin).mean())
 
     def steps(self, model: nn.Module, target: float, seed: int) -> float:
         """Steps until the others reach the target, interpolated in a pass; the cap if never."""
@@ -188,7 +193,7 @@ class _Course:
             return 0.0
         own = derived_seed(seed, "relearning")
         at = self.device
-        fit(tuned, self.sample, self.tuning, cross_entropy, seed=own, device=at, stop=reached)
+        fit(tuned, self.sample, self.tuning, self.loss, seed=own, device=at, stop=reached)
         if values[-1] < target:
             return float(self.cap)
         passed = (target - values[-2]) / (values[-1] - values[-2])

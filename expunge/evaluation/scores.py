@@ -1,8 +1,11 @@
-"""How well a model knows each row: whether it is right, by what margin, and its loss.
+"""How well a model knows each row: what it gets wrong of it, by what margin, and its loss.
 
-The margin s = z_y − logsumexp(z of the other classes) is the log odds of the true class. It is
-computed in float64 from the logits: 44 % of a champion's rows can have a float32 loss of exactly
-0, while their margins still differ, and membership hides in that difference (method.md, section 3).
+Of a class, the margin s = z_y − logsumexp(z of the other classes) is its log odds. It is computed
+in float64 from the logits: 44 % of a champion's rows can have a float32 loss of exactly 0, while
+their margins still differ, and membership hides in that difference (method.md, section 3).
+
+Of a real label the margin is ours: minus the absolute error |y − ŷ|, in the units of the label. A
+ranking by it is the same in any other unit, and the same as by minus the squared error.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expunge.evaluation.metric import EvaluationError
+from expunge.specs import Task
 
 if TYPE_CHECKING:
     import torch
@@ -27,16 +31,20 @@ _CHUNK = 65_536
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """One model on N rows. `subjects` are codes: equal codes, same person; never an id."""
+    """One model on N rows. `subjects` are codes: equal codes, same person; never an id.
 
-    correct: Mask
+    `error`: 0 or 1 of a class, |y − ŷ| of a real label. `loss`: the cross-entropy of a class, the
+    error of a real label. `labels`: int64 for classes, float64 for real numbers.
+    """
+
+    error: Floats
     margin: Floats
     loss: Floats
-    labels: Codes
+    labels: NDArray[Any]
     subjects: Codes = field(repr=False)
 
     def __post_init__(self) -> None:
-        lengths = {len(self.correct), len(self.margin), len(self.loss), len(self.labels)}
+        lengths = {len(self.error), len(self.margin), len(self.loss), len(self.labels)}
         if lengths != {len(self.subjects)}:
             raise EvaluationError(
                 f"Scores of one model have different lengths: {sorted(lengths)}.",
@@ -51,10 +59,20 @@ class Scores:
     def __len__(self) -> int:
         return len(self.subjects)
 
+    @property
+    def task(self) -> Task:
+        """What the model predicts, as the labels are."""
+        return task_of(self.labels)
+
+    @property
+    def correct(self) -> Mask:
+        """Where the model names the right class."""
+        return np.asarray(self.error == 0)
+
     def take(self, rows: NDArray[Any]) -> Scores:
         """The same for some rows, given by indices or a mask."""
         return Scores(
-            self.correct[rows],
+            self.error[rows],
             self.margin[rows],
             self.loss[rows],
             self.labels[rows],
@@ -66,6 +84,32 @@ class Scores:
         return np.array_equal(self.labels, other.labels) and np.array_equal(
             self.subjects, other.subjects
         )
+
+
+def task_of(labels: NDArray[Any]) -> Task:
+    """Whole numbers are classes; real numbers are predicted as such."""
+    return "classification" if np.issubdtype(labels.dtype, np.integer) else "regression"
+
+
+def scores_of_outputs(
+    outputs: NDArray[Any], labels: NDArray[Any], subjects: NDArray[Any]
+) -> Scores:
+    """Scores from a network's outputs: logits where labels are classes, else one number a row."""
+    scored = scores_of_logits if task_of(labels) == "classification" else scores_of_values
+    return scored(outputs, labels, subjects)
+
+
+def scores_of_values(values: NDArray[Any], labels: NDArray[Any], subjects: NDArray[Any]) -> Scores:
+    """Scores from predicted values [N] or [N, 1], real labels [N] and subject codes [N]."""
+    if values.size != len(labels) or values.ndim > 2:
+        raise EvaluationError(
+            f"Outputs have the shape {values.shape} for {len(labels)} labels.",
+            fix="the model must return one number for each input where labels are real numbers",
+        )
+    labels = np.asarray(labels, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # NaN is refused below, by Scores
+        error = np.abs(np.asarray(values, dtype=np.float64).reshape(-1) - labels)
+    return Scores(error, -error, error, labels, np.asarray(subjects, dtype=np.int64))
 
 
 def scores_of_logits(logits: NDArray[Any], labels: NDArray[Any], subjects: NDArray[Any]) -> Scores:
@@ -92,7 +136,8 @@ def scores_of_logits(logits: NDArray[Any], labels: NDArray[Any], subjects: NDArr
     margin = np.concatenate([part[1] for part in parts] or [np.zeros(0)])
     with np.errstate(invalid="ignore"):  # NaN is refused below, by Scores
         loss = np.logaddexp(0.0, -margin)
-    return Scores(correct, margin, loss, labels, np.asarray(subjects, dtype=np.int64))
+    error = 1.0 - correct
+    return Scores(error, margin, loss, labels, np.asarray(subjects, dtype=np.int64))
 
 
 def _margins(logits: NDArray[Any], labels: Codes) -> tuple[Mask, Floats]:
@@ -115,5 +160,5 @@ def score(model: torch.nn.Module, rows: Any, *, device: str, batch_size: int = 1
     """
     from expunge.training import labels, predict
 
-    logits = predict(model, rows, device=device, batch_size=batch_size)
-    return scores_of_logits(logits.numpy(), labels(rows), rows.subject_codes)
+    outputs = predict(model, rows, device=device, batch_size=batch_size)
+    return scores_of_outputs(outputs.numpy(), labels(rows), rows.subject_codes)

@@ -24,7 +24,7 @@ from expunge.evaluation.lira import ShadowScores
 from expunge.evaluation.metric import EvaluationError
 from expunge.evaluation.scores import Codes, Mask, score
 from expunge.specs import Recipe
-from expunge.training import Builder, derived_seed, fit, keyed_order
+from expunge.training import Builder, Loss, derived_seed, fit, keyed_order
 
 MODELS = 32
 
@@ -76,6 +76,7 @@ def train_shadow(
     rows: Any,
     recipe: Recipe,
     *,
+    loss: Loss = cross_entropy,
     seed: int,
     device: str,
     epochs: float | None = None,
@@ -97,7 +98,7 @@ def train_shadow(
     own = derived_seed(seed, f"shadow {number}")
     model = factory.build(own)
     half = Subset(rows, np.flatnonzero(mine).tolist())
-    fit(model, half, used, cross_entropy, seed=own, device=device)
+    fit(model, half, used, loss, seed=own, device=device)
     return Shadow(number, model.eval(), np.unique(codes[mine]))
 
 
@@ -107,6 +108,7 @@ def train_shadows(
     recipe: Recipe,
     *,
     models: int = MODELS,
+    loss: Loss = cross_entropy,
     seed: int,
     device: str,
     epochs: float | None = None,
@@ -125,7 +127,7 @@ def train_shadows(
     trained: list[Shadow] = []
     for number in range(models):
         shadow = train_shadow(
-            number, factory, rows, recipe, seed=seed, device=device, epochs=epochs
+            number, factory, rows, recipe, loss=loss, seed=seed, device=device, epochs=epochs
         )
         trained.append(shadow)
         if on_shadow:

@@ -48,6 +48,13 @@ def subject_covariance(
     return np.asarray(correction * (sums.T @ sums))
 
 
+def paired_se(change: Floats, subjects: Codes) -> float:
+    """Error of a mean: of rows taken as independent, or by subject where that is larger."""
+    n = len(change)
+    discordance = math.sqrt(max(0.0, float((change**2).mean() - change.mean() ** 2)) / n)
+    return max(discordance, math.sqrt(float(subject_covariance(change[:, None], subjects)[0, 0])))
+
+
 def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:
     """Wilson's score interval of a proportion (Wilson 1927), always within [0, 1].
 
@@ -96,6 +103,6 @@ def ratio_se(top: float, bottom: float, cov: Floats) -> float:
     return math.sqrt(max(0.0, float(slope @ cov @ slope)))
 
 
-def denominator_floor(se: float) -> float:
-    """The least denominator of a ratio that still means something: max(0.05, 3·SE)."""
-    return max(0.05, 3 * se)
+def denominator_floor(se: float, unit: float = 1.0) -> float:
+    """The least denominator of a ratio that still means something: max(0.05 units, 3·SE)."""
+    return max(0.05 * unit, 3 * se)

@@ -77,6 +77,10 @@ NEVER: Mapping[tuple[str, RequestKind], str] = {
         "subtracted; read forget_accuracy and relearn_ratio"
         for metric in ("ud_calibrated", "nud")
     },
+    **{
+        (metric, "class"): "real labels have no classes"
+        for metric in ("forget_error", "relative_generalisation")
+    },
     ("probe_hard_row_auc", "class"): "a fresh probe is taught on retained rows, none of them of "
     "the class, and cannot name it whatever the features know; read relearn_ratio",
 }
@@ -148,12 +152,18 @@ def _table() -> Iterator[ValidityRule]:
     same = "the retrain's accuracy on the very same rows"
     yield from _against("exact_retrain", "forget_accuracy", same)
     yield from _estimated("forget_accuracy", "accuracy")
+    why = "the retrain's error on the very same rows, where labels are real numbers"
+    yield from _against("exact_retrain", "forget_error", why)
+    yield from _estimated("forget_error", "accuracy")
     yield from _against("exact_retrain", "forgetting_rate", same, forget_rows=RATIO_ROWS)
     yield from _estimated("forgetting_rate", "accuracy", RATIO_ROWS)
     why = "champion and candidate on the same retain rows: 1 is nothing lost; never gated"
     yield from _against(None, "memory_retention_rate", why, forget_rows=0)
     why = "champion and candidate on the same held-out rows, of classes that stay: 0 is no damage"
     yield from _against(None, "generalisation", why, forget_rows=0, held_out_rows=DAMAGE_ROWS)
+    why = "errors of champion and candidate on the same held-out rows: 0 is no damage"
+    lost = "relative_generalisation"
+    yield from _against(None, lost, why, forget_rows=0, held_out_rows=DAMAGE_ROWS)
     for metric in ("auc", "hard_row_auc"):
         yield from _membership(metric)
     # Every shadow model saw the class, so none says how a model without it would score a row.

@@ -8,16 +8,14 @@ hold them from its first day on.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from expunge.dataset import ArrowRows, Where
 from expunge.errors import TerminalError
+from expunge.line.answers import Answers, answers
 from expunge.line.candidate import factory_reference
 from expunge.line.context import Line
 from expunge.line.crowning import clean_version, make_champion, still_clean
@@ -39,7 +37,7 @@ class AdoptionError(TerminalError):
 
 @dataclass(frozen=True)
 class Adopted:
-    """A champion that was adopted. Accuracies in 0 … 1; `doubt` is for people to read."""
+    """A champion that was adopted; `doubt` is for people to read."""
 
     model: str
     version: str
@@ -47,8 +45,7 @@ class Adopted:
     adopted_from: str
     dataset_version: str
     rows: int
-    train_accuracy: float
-    held_out_accuracy: float
+    answers: Answers
     doubt: str | None
 
 
@@ -92,8 +89,7 @@ def adopt(
         adopted_from=f"{found.name} version {found.version}",
         dataset_version=trained_on.md5,
         rows=len(rows),
-        train_accuracy=tried.train_accuracy,
-        held_out_accuracy=tried.held_out_accuracy,
+        answers=tried.answers,
         doubt=tried.doubt,
     )
 
@@ -105,8 +101,7 @@ class _Tried:
     module: torch.nn.Module
     weights: Path
     rows: int
-    train_accuracy: float
-    held_out_accuracy: float
+    answers: Answers
     doubt: str | None
 
 
@@ -133,35 +128,30 @@ def _tried(
     line: Line, spec: ModelSpec, weights: Path, rows: ArrowRows, held_out: ArrowRows
 ) -> _Tried:
     """Load and score it; AdoptionError where it does no better than guessing."""
-    from expunge.evaluation import score
     from expunge.training import load_weights
 
     module = network(line.workspace, spec).build(spec.recipe.seed)
     load_weights(module, weights)
-    device = device_of(spec)
-    known, unknown = (
-        float(score(module, split, device=device).correct.mean()) for split in (rows, held_out)
-    )
-    _, counts = np.unique(rows.labels, return_counts=True)
-    guessed = counts.max() / counts.sum()
-    if known <= guessed:
+    found = answers(module, rows, held_out, device=device_of(spec))
+    if not found.better_than_guessing:
+        always = "most frequent class" if found.task == "classification" else "median label"
         raise AdoptionError(
-            f"With these weights {spec.factory} is right on {known:.1%} of the training rows; the "
-            f"most frequent class alone gives {guessed:.1%}.",
+            f"With these weights {spec.factory} has {found.title} {found.said(found.training)} on "
+            f"the training rows; the {always} alone gives {found.said(found.guessed)}.",
             fix="check the factory, its arguments, the scaling of the inputs and the labels' order",
         )
-    return _Tried(module, weights, len(rows), known, unknown, _doubt(known, unknown, held_out))
+    return _Tried(module, weights, len(rows), found, _doubt(found))
 
 
-def _doubt(known: float, unknown: float, held_out: ArrowRows) -> str | None:
+def _doubt(found: Answers) -> str | None:
     """Held-out rows answered as well as training rows: perhaps it was trained on them, too."""
-    error = math.sqrt(max(unknown * (1 - unknown), 0.25 / len(held_out)) / len(held_out))
-    if known - unknown > 2 * error:
+    if not found.alike:
         return None
     return (
-        f"It answers held-out rows ({unknown:.1%}) as well as training rows ({known:.1%}). If it "
-        "was trained on rows of other roles than T, nothing that is measured later holds: give its "
-        "own split as a column (`split` in the dataset's spec)."
+        f"It answers held-out rows ({found.said(found.held_out)}) as well as training rows "
+        f"({found.said(found.training)}). If it was trained on rows of other roles than T, nothing "
+        "that is measured later holds: give its own split as a column (`split` in the dataset's "
+        "spec)."
     )
 
 
@@ -186,10 +176,7 @@ def _candidate(
                 {"training": tried.rows},
             ),
         ),
-        metrics={
-            "train_accuracy": tried.train_accuracy,
-            "held_out_accuracy": tried.held_out_accuracy,
-        },
+        metrics=tried.answers.metrics(),
         tags={"expunge.adopted_from": source},
         title="adopted",
         description=f"Adopted from {found.name} version {found.version}; weights as they were.",

@@ -24,25 +24,19 @@ from expunge.evaluation import (
     judge,
     offline_lira,
 )
-from expunge.evaluation.rates import (
-    accuracy,
-    estimated_accuracy,
-    forgetting_rate,
-    retrained_accuracy,
-    undefined,
-)
+from expunge.evaluation.levels import estimated_level, level, retrained_level
+from expunge.evaluation.metric import GENERALISATION, LEVELS, undefined
+from expunge.evaluation.rates import forgetting_rate
 from expunge.line.trial import Ground, Made, Tested
 from expunge.requests import AuditOutcome
+from expunge.specs import Task
 
-KEPT = (
-    "auc",
-    "hard_row_auc",
-    "generalisation",
-    "forget_accuracy",
-    "retain_accuracy",
-    "held_out_accuracy",
-    "memory_retention_rate",
-)
+
+def kept(task: Task) -> tuple[str, ...]:
+    """The metrics of an evaluation that an audit records."""
+    level_of, lost = LEVELS[task], GENERALISATION[task]
+    levels = (f"{split}_{level_of}" for split in ("forget", "retain", "held_out"))
+    return ("auc", "hard_row_auc", lost, *levels, "memory_retention_rate")
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ def measured(ground: Ground, made: Made, *, rung: int) -> Draw:
     evaluation = evaluation_of(ground, made.tested)
     exact = ladder[rung].exact
     verdict: Verdict = judge(evaluation, gate, rung=rung + 1, rungs=len(ladder), exact=exact)
-    metrics = {name: evaluation.metric(name) for name in KEPT}
+    metrics = {name: evaluation.metric(name) for name in kept(evaluation.task)}
     metrics["forgetting_rate_v"] = _estimated_rate(ground, made.tested, evaluation)
     metrics["cost"] = plain("cost", made.cost)
     metrics["wall_seconds"] = plain("wall_seconds", made.seconds)
@@ -89,8 +83,8 @@ def _without_class(found: Evaluation, o: Tested, u: Tested) -> Evaluation:
     others = ~np.isin(o.held_out.labels, np.unique(o.forget.labels))
     before, after = o.held_out.take(others), u.held_out.take(others)
     anew = {
-        "held_out_accuracy": accuracy("held_out_accuracy", after),
-        "held_out_accuracy_before": accuracy("held_out_accuracy_before", before),
+        "held_out_accuracy": level("held_out_accuracy", after),
+        "held_out_accuracy_before": level("held_out_accuracy_before", before),
     }
     return replace(found, metrics=tuple(anew.get(each.name, each) for each in found.metrics))
 
@@ -99,7 +93,7 @@ def _estimated_rate(ground: Ground, u: Tested, evaluation: Evaluation) -> Metric
     if ground.mock.kind == "class":
         return replace(evaluation.metric("forgetting_rate"), name="forgetting_rate_v")
     o = ground.champion
-    target = estimated_accuracy("class_matched", o.held_out, o.forget)
+    target = estimated_level("class_matched", o.held_out, o.forget)
     return replace(forgetting_rate(o.forget, u.forget, target), name="forgetting_rate_v")
 
 
@@ -109,13 +103,13 @@ def against_retrain(
     """FR against an exact retrain of the mock; NULL, and the leak: the metric minus NULL's."""
     if made.tested is None:
         return {}
-    target = retrained_accuracy(retrain.forget)
+    target = retrained_level(retrain.forget)
     found = {"forgetting_rate": forgetting_rate(ground.champion.forget, made.tested.forget, target)}
     if null is None or null.tested is None:
         return found
     own = evaluation_of(ground, made.tested)
     control = evaluation_of(ground, null.tested, retrain)
-    for name in ("auc", "hard_row_auc", "forget_accuracy"):
+    for name in ("auc", "hard_row_auc", own.level("forget").name):
         found[f"null_{name}"] = replace(control.metric(name), name=f"null_{name}")
         found[f"leak_{name}"] = _difference(f"leak_{name}", own.metric(name), control.metric(name))
     return found
@@ -136,11 +130,12 @@ def lira_of(
 
 def noise_floor(ground: Ground, first: Tested, second: Tested) -> dict[str, Metric]:
     """Two retrains judge each other: FR of one by the other, and how far apart they are."""
-    target = retrained_accuracy(first.forget)
+    target = retrained_level(first.forget)
     rate = forgetting_rate(ground.champion.forget, second.forget, target)
     ours, theirs = evaluation_of(ground, second), evaluation_of(ground, first)
     floor = {"floor_forgetting_rate": replace(rate, name="floor_forgetting_rate")}
-    for name in ("auc", "hard_row_auc", "forget_accuracy", "held_out_accuracy"):
+    levels = (ours.level(split).name for split in ("forget", "held_out"))
+    for name in ("auc", "hard_row_auc", *levels):
         floor[f"floor_{name}"] = _difference(
             f"floor_{name}", ours.metric(name), theirs.metric(name)
         )

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from expunge.evaluation import Metric
 from expunge.evaluation.membership import comparable
-from expunge.evaluation.rates import undefined
+from expunge.evaluation.metric import undefined
 from expunge.evaluation.validity_rules import NEVER
 from expunge.line.trial import Ground, Made
-from expunge.networks import device_of
+from expunge.networks import device_of, loss_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,10 +65,13 @@ class _Networks:
 
     def degree(self, retrain: nn.Module | None) -> Iterable[Metric]:
         """UD, its calibration and controls; nUD where there is a retrain."""
-        from expunge.evaluation.spdgan import Models, unlearning_degree
+        from expunge.evaluation.spdgan import Models, no_degree, unlearning_degree
 
+        fitted = self.ground.bench.generator
+        if fitted is None:
+            return no_degree(len(self.ground.forget)).metrics
         return unlearning_degree(
-            self.ground.bench.generator,
+            fitted,
             Models(self.champion, self.candidate, retrain),
             self.ground.forget,
             self.ground.bench.held_out,
@@ -113,6 +116,9 @@ class _Networks:
         from expunge.evaluation.divergence import divergence_gap
 
         before = self.ground.champion
+        if before.forget.task == "regression":
+            why = "it compares class probabilities, and real labels have none"
+            return [undefined(name, why, len(before.forget)) for name in ("js_gap", "js_floor")]
         outputs = [self._outputs(each) for each in (self.candidate, retrain, second)]
         return divergence_gap(comparable(before.forget, before.held_out), *outputs)
 
@@ -131,7 +137,12 @@ class _Networks:
 
         forget = self.ground.forget
         yield relearn_ratio(
-            self.champion, self.candidate, retrain, forget, device=self.device
+            self.champion,
+            self.candidate,
+            retrain,
+            forget,
+            loss=loss_of(self.ground.bench.spec),
+            device=self.device,
         ).metric
         yield retain_only(
             self.candidate,
@@ -139,6 +150,7 @@ class _Networks:
             forget,
             steps=RETAIN_STEPS,
             retrain=retrain,
+            loss=loss_of(self.ground.bench.spec),
             seed=self.ground.seed,
             device=self.device,
         )

@@ -62,7 +62,7 @@ class Bench:
     training: ArrowRows
     held_out: ArrowRows
     peers: list[torch.nn.Module]
-    generator: Fitted
+    generator: Fitted | None
     slot: Slot
 
     @property

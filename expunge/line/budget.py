@@ -19,9 +19,9 @@ from expunge.specs import BudgetSpec, GateSpec
 class Spent:
     """What the edits of a version came to; None where it was not kept track of.
 
-    `held_out_loss`: sum of −GEN, so that a gain pays a loss back. `hard_row_auc`: sum of the
-    excesses over the reference; one edit that shuns its people pays nothing back for another that
-    knows them, since they are other people.
+    `held_out_loss`: sum of −GEN (of real labels the relative one), so that a gain pays a loss back.
+    `hard_row_auc`: sum of the excesses over the reference; one edit that shuns its people pays
+    nothing back for another that knows them, since they are other people.
     """
 
     edits: int
@@ -69,8 +69,8 @@ def _sum(before: float | None, own: float) -> float | None:
 
 
 def _loss(evaluation: Evaluation, gate: GateSpec) -> float:
-    metric = evaluation.metric("generalisation")
-    return gate.held_out if metric.undefined or math.isnan(metric.value) else -metric.value
+    metric, margin = evaluation.generalisation, gate.utility(evaluation.task)
+    return margin if metric.undefined or math.isnan(metric.value) else -metric.value
 
 
 def _excess(evaluation: Evaluation, gate: GateSpec) -> float:

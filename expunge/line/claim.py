@@ -33,7 +33,8 @@ def claim(line: Line, dataset: str, fence: Fence) -> str | None:
             claims = line.ledger.claims(batch.id)
             holdings, before = _found(line, spec, claims)
             absent = [c.target_id for c in claims if c.subject_id not in holdings]
-            blocked = _blocked(claims, holdings, before) if before else {}
+            by_class = spec.task == "classification"
+            blocked = _blocked(claims, holdings, before, by_class=by_class) if before else {}
             staying = [c for c in claims if c.subject_id in holdings and c.target_id not in blocked]
             rows = {c.target_id: holdings[c.subject_id].rows for c in staying}
             waiting = _should_wait(line, models, staying, holdings)
@@ -69,9 +70,16 @@ def _found(
 
 
 def _blocked(
-    claims: Iterable[Claim], holdings: Mapping[str, Holding], before: Summary
+    claims: Iterable[Claim],
+    holdings: Mapping[str, Holding],
+    before: Summary,
+    *,
+    by_class: bool = True,
 ) -> dict[int, str]:
-    """Targets that, after those due earlier, would leave a class or the dataset empty."""
+    """Targets that, after those due earlier, would leave a class or the dataset empty.
+
+    `by_class` is False where labels are real numbers: no bin of them has to keep a row.
+    """
     left, rows_left = Counter(before.labels_by_role["T"]), before.rows
     blocked: dict[int, str] = {}
     counted: set[str] = set()
@@ -80,7 +88,7 @@ def _blocked(
         if holding is None or claim.subject_id in counted:
             continue
         after = left - Counter(holding.by_label_trained)
-        empties = sum(1 for label in holding.by_label_trained if after[label] <= 0)
+        empties = by_class * sum(after[label] <= 0 for label in holding.by_label_trained)
         if claim.confirmed or not (empties or rows_left <= holding.rows):
             left, rows_left = after, rows_left - holding.rows
             counted.add(claim.subject_id)

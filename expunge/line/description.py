@@ -10,11 +10,7 @@ from expunge.line.attempt import Attempt
 
 _SAID = {"pass": "Passed", "fail": "Refused", "inconclusive": "Not decided"}
 _MARK = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
-_SHOWN = {
-    "forget_accuracy": "accuracy on forgotten rows",
-    "held_out_accuracy": "accuracy on held-out rows",
-    "hard_row_auc": "AUC on hard rows",
-}
+_LEVEL = {"classification": "accuracy", "regression": "mean absolute error"}
 
 
 def description(attempt: Attempt, judged: Mapping[str, Any], evaluation: Evaluation) -> str:
@@ -30,16 +26,26 @@ def description(attempt: Attempt, judged: Mapping[str, Any], evaluation: Evaluat
         "",
         "| | before | after | reference |",
         "|---|---|---|---|",
-        *(_row(evaluation, name, words) for name, words in _SHOWN.items()),
+        *(_row(evaluation, name, words) for name, words in _shown(evaluation)),
     ]
     return "\n".join(lines)
 
 
+def _shown(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """The metrics that people look at first, and what they are called."""
+    levels = [
+        (evaluation.level(split).name, f"{_LEVEL[evaluation.task]} on {rows} rows")
+        for split, rows in (("forget", "forgotten"), ("held_out", "held-out"))
+    ]
+    return [*levels, ("hard_row_auc", "AUC on hard rows")]
+
+
 def _row(evaluation: Evaluation, name: str, words: str) -> str:
     after, before = evaluation.metric(name), evaluation.metric(f"{name}_before")
-    reference = "–" if after.reference is None else f"{after.reference:.3f}"
+    form = ".4g" if evaluation.task == "regression" else ".3f"
+    reference = "–" if after.reference is None else f"{after.reference:{form}}"
     values = [
-        "–" if metric.undefined else f"{metric.value:.3f} ± {metric.se:.3f}"
+        "–" if metric.undefined else f"{metric.value:{form}} ± {metric.se:{form}}"
         for metric in (before, after)
     ]
     return f"| {words} | {' | '.join(values)} | {reference} |"

@@ -130,11 +130,11 @@ def load_margin(path: Path, split: str) -> Floats:
         return np.asarray(arrays[f"{split}.reference_margin"])
 
 
-def save_grid(path: Path, fitted: Fitted, held_out: ArrowRows, *, seed: int) -> None:
+def save_grid(path: Path, fitted: Fitted | None, held_out: ArrowRows, *, seed: int) -> None:
     """Write a few held-out rows, perturbed, to one npz file: pictures for people to look at."""
     from expunge.evaluation.spdgan import example_grid
 
-    if fitted.resolvable:
+    if fitted is not None and fitted.resolvable:
         np.savez_compressed(path, **vars(example_grid(fitted, held_out, seed=seed)))
 
 

@@ -27,8 +27,15 @@ FORMAT = 1
 DRIFT = 0.1
 
 
-def generator(line: Line, fence: Fence, spec: ModelSpec, peers: list[torch.nn.Module]) -> Fitted:
-    """The model's generator, from the cache or fitted now against its reference models."""
+def generator(
+    line: Line, fence: Fence, spec: ModelSpec, peers: list[torch.nn.Module]
+) -> Fitted | None:
+    """The model's generator, from the cache or fitted now against its reference models.
+
+    None where labels are real numbers: what it is fitted to is accuracy.
+    """
+    if spec.task == "regression":
+        return None
     from expunge.evaluation.spdgan import drift, load
 
     dataset = line.workspace.dataset(spec.dataset)

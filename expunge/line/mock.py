@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from expunge.dataset import ArrowRows
 from expunge.errors import TerminalError
+from expunge.evaluation.scores import task_of
 from expunge.requests import MockKind
 
 Positions = npt.NDArray[np.int64]
@@ -88,6 +89,11 @@ def _class(
     training: ArrowRows, seen: Positions, rows: int, draw: int, random: np.random.Generator
 ) -> Positions:
     labels = training.labels[seen]
+    if task_of(labels) == "regression":
+        raise MockError(
+            "Labels are real numbers: there is no class that a mock request could be of.",
+            fix="audit whole subjects or random rows",
+        )
     classes, counts = np.unique(labels, return_counts=True)
     large = classes[(counts >= rows) & (len(seen) - counts >= rows)]
     if not len(large):

@@ -42,7 +42,7 @@ class Pair:
     champion: torch.nn.Module
     candidate: torch.nn.Module
     peers: list[torch.nn.Module]
-    classes: int
+    classes: int | None
     device: str
 
     def scored(self, rows: ArrowRows) -> SplitScores:
@@ -66,10 +66,12 @@ class Pair:
             held_out=self.hard(rows.held_out),
         )
 
-    def degree(self, fitted: Fitted, rows: Splits) -> Degree:
-        """The unlearning degree, with its controls."""
-        from expunge.evaluation.spdgan import Models, unlearning_degree
+    def degree(self, fitted: Fitted | None, rows: Splits) -> Degree:
+        """The unlearning degree, with its controls; without a generator, why there is none."""
+        from expunge.evaluation.spdgan import Models, no_degree, unlearning_degree
 
+        if fitted is None:
+            return no_degree(len(rows.forget))
         known = Models(self.champion, self.candidate)
         return unlearning_degree(
             fitted, known, rows.forget, rows.held_out, seed=rows.seed, device=self.device

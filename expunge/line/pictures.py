@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from expunge.evaluation import Evaluation, roc_curve
 from expunge.evaluation.membership import comparable, hard_rows
+from expunge.evaluation.metric import LEVELS
 from expunge.line.attempt import Attempt, seed_of
 from expunge.line.context import Line
 from expunge.line.evaluate import GRID, SCORES, load_grid, load_margin, load_scores
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
 _REFERENCES = {
     "exact_retrain": "exact retrain",
-    "class_matched": "people never seen, classes matched",
+    "class_matched": "people never seen, labels matched",
     "leave_subject_out": "people never seen",
     "zero": "a class never seen",
+}
+_MARGIN = {
+    "classification": "margin of the true class (log odds); left of 0 the model is wrong",
+    "regression": "minus the absolute error, in units of the label; 0 is right",
 }
 
 
@@ -39,8 +44,9 @@ def pictures(
         "scores.png": plots.score_distributions(
             _margins(champion, evaluation, "_before"),
             _margins(candidate, evaluation, ""),
+            margin=_MARGIN[evaluation.task],
         ),
-        "accuracy.png": _accuracy_bars(evaluation),
+        f"{LEVELS[evaluation.task]}.png": _level_bars(evaluation),
         "sparsity.png": plots.sparsity_by_layer(edit.per_tensor),
     }
     if not evaluation.metric("ud").undefined:
@@ -66,7 +72,7 @@ def _roc(
 ) -> Figure | None:
     """The attack by margin on the hard rows, which the gate judges; None where there are none."""
     forget, held_out = (load_margin(folder / SCORES, split) for split in ("forget", "held_out"))
-    rows = comparable(*models[0], (hard_rows(forget), hard_rows(held_out)))
+    rows = comparable(*models[0], hard_rows(forget, held_out, evaluation.task))
     if rows.empty:
         return None
     before, after = (
@@ -86,11 +92,11 @@ def _degree(evaluation: Evaluation) -> Figure:
     )
 
 
-def _accuracy_bars(evaluation: Evaluation) -> Figure:
+def _level_bars(evaluation: Evaluation) -> Figure:
     splits = []
     for split in ("forget", "retain", "held_out"):
-        before = evaluation.metric(f"{split}_accuracy_before")
-        after = evaluation.metric(f"{split}_accuracy")
+        after = evaluation.level(split)
+        before = evaluation.metric(f"{after.name}_before")
         splits.append(
             plots.SplitAccuracy(
                 split.replace("_", "-"),
@@ -101,5 +107,6 @@ def _accuracy_bars(evaluation: Evaluation) -> Figure:
                 (after.low, after.high),
             )
         )
-    kind = evaluation.metric("forget_accuracy").reference_kind or "none"
-    return plots.accuracy_bars(splits, reference=_REFERENCES.get(kind, kind.replace("_", " ")))
+    kind = evaluation.level("forget").reference_kind or "none"
+    reference = _REFERENCES.get(kind, kind.replace("_", " "))
+    return plots.accuracy_bars(splits, reference=reference, task=evaluation.task)

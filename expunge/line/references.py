@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from expunge.line.context import Line
 from expunge.line.derived import derived, digest_of
-from expunge.networks import device_of, network
+from expunge.networks import device_of, loss_of, network
 from expunge.requests import Fence
 from expunge.specs import ModelSpec
 
@@ -44,7 +44,7 @@ def reference_digest(line: Line, spec: ModelSpec) -> str:
 def recipe_digest(line: Line, spec: ModelSpec) -> str:
     """Digest of everything but rows and seed that a champion is a function of."""
     source = network(line.workspace, spec).source_digest
-    return digest_of(spec.recipe.model_dump(), spec.args, source)
+    return digest_of(spec.recipe.model_dump(), spec.args, spec.loss, source)
 
 
 def _train(line: Line, spec: ModelSpec, folder: Path) -> None:
@@ -58,6 +58,7 @@ def _train(line: Line, spec: ModelSpec, folder: Path) -> None:
         spec.recipe,
         models=spec.references.models,
         epochs=spec.references.epochs,
+        loss=loss_of(spec),
         seed=spec.recipe.seed,
         device=device_of(spec),
     )

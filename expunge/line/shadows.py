@@ -19,7 +19,7 @@ from expunge.line.context import Line, open_line
 from expunge.line.derived import derived, digest_of, is_valid
 from expunge.line.ingest import refuse_open_batch
 from expunge.line.references import recipe_digest
-from expunge.networks import device_of, network
+from expunge.networks import device_of, loss_of, network
 from expunge.specs import ModelSpec
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def train_shadow(line: Line, model: str, number: int) -> None:
         aside = line.workspace.state("scratch", spec.dataset) / f"{key.replace(':', '-')}.part"
         aside.mkdir(exist_ok=True)  # an erasure removes it, as every copy
     factory, device = network(line.workspace, spec), device_of(spec)
-    made = train(number, factory, pool, spec.recipe, seed=_SEED, device=device)
+    made = train(number, factory, pool, spec.recipe, loss=loss_of(spec), seed=_SEED, device=device)
     with line.lock(spec.dataset) as fence, writing(aside.parent):
         if _erased_since(line, spec.dataset, began):
             raise PeopleErasedError(

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from expunge.dataset import ArrowRows
+from expunge.line.answers import Answers, answers
 from expunge.line.candidate import factory_reference
 from expunge.line.context import Line
 from expunge.line.crowning import clean_version, make_champion, still_clean
@@ -28,15 +29,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """A new champion. Accuracies in 0 … 1; `seconds` of the training loop."""
+    """A new champion; `seconds` of the training loop."""
 
     model: str
     version: str
     run_id: str
     dataset_version: str
     rows: int
-    train_accuracy: float
-    held_out_accuracy: float
+    answers: Answers
     seconds: float
 
 
@@ -62,8 +62,7 @@ def train(line: Line, model: str) -> Trained:
         run_id=registered.run_id,
         dataset_version=version.md5,
         rows=fitted.rows,
-        train_accuracy=fitted.train_accuracy,
-        held_out_accuracy=fitted.held_out_accuracy,
+        answers=fitted.answers,
         seconds=round(fitted.history.seconds, 2),
     )
 
@@ -73,12 +72,10 @@ class _Fitted:
     module: torch.nn.Module
     history: History
     rows: int
-    train_accuracy: float
-    held_out_accuracy: float
+    answers: Answers
 
 
 def _fit(line: Line, spec: ModelSpec, rows: ArrowRows, held_out: ArrowRows) -> _Fitted:
-    from expunge.evaluation import score
     from expunge.training import fit
 
     device = device_of(spec)
@@ -94,10 +91,8 @@ def _fit(line: Line, spec: ModelSpec, rows: ArrowRows, held_out: ArrowRows) -> _
             "train", f"loss {epoch.loss:.3f}", epoch.number, epoch.of
         ),
     )
-    known, unknown = (
-        float(score(module, split, device=device).correct.mean()) for split in (rows, held_out)
-    )
-    return _Fitted(module, history, len(rows), known, unknown)
+    found = answers(module, rows, held_out, device=device)
+    return _Fitted(module, history, len(rows), found)
 
 
 def _candidate(
@@ -126,9 +121,6 @@ def _candidate(
             ),
         ),
         params=spec.recipe.model_dump(),
-        metrics={
-            "train_accuracy": fitted.train_accuracy,
-            "held_out_accuracy": fitted.held_out_accuracy,
-        },
+        metrics=fitted.answers.metrics(),
         curves={"train_loss": [epoch.loss for epoch in fitted.history.epochs]},
     )

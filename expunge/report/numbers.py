@@ -1,4 +1,7 @@
-"""How a report writes numbers: as many digits as the error leaves, points for accuracies."""
+"""How a report writes numbers: as many digits as the error leaves, points for accuracies.
+
+Mean absolute errors are in the units of the label, which may be of any size: four digits of them.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,42 @@ from expunge.evaluation import Metric
 NOTHING = "–"
 MINUS = "−"
 _SHARES = ("accuracy", "generalisation")
+_CHANGES = {"generalisation": "points", "relative_generalisation": "%"}
 
 
 def value(metric: Metric | None, number: float | None) -> str:
-    """A number of the metric's unit: `83.2 %`, `−2.0 points`, `0.509`."""
+    """A number of the metric's unit: `83.2 %`, `−2.0 points`, `0.509`, `41.27`."""
     if metric is None or number is None or not math.isfinite(number):
         return NOTHING
-    if metric.name == "generalisation":
-        return _signed(f"{100 * number:+.1f} points") if number else "0 points"
-    if any(word in metric.name for word in _SHARES):
+    return of(metric.name, number)
+
+
+def of(name: str, number: float) -> str:
+    """A finite number of the metric called `name`, in its unit."""
+    if unit := _CHANGES.get(name):
+        return _signed(f"{100 * number:+.1f} {unit}") if number else f"0 {unit}"
+    if any(word in name for word in _SHARES):
         return f"{100 * number:.1f} %"
-    return _signed(f"{number:.3f}")
+    return _signed(_plain(name, number))
+
+
+def _plain(name: str, number: float) -> str:
+    """Errors by their digits, all else by decimals."""
+    if not name.endswith(("_error", "_error_before")):
+        return f"{number:.3f}"
+    return f"{number:,.0f}" if abs(number) >= 10_000 else f"{number:.4g}"
 
 
 def interval(metric: Metric) -> str:
     """The two-sided 95 % interval: `0.456 to 0.561`; nothing where there is none."""
     if not (math.isfinite(metric.low) and math.isfinite(metric.high)):
         return ""
-    scale, digits = (100, 1) if any(word in metric.name for word in _SHARES) else (1, 3)
-    sign = "+" if metric.name == "generalisation" else ""
-    low, high = (_signed(f"{scale * end:{sign}.{digits}f}") for end in (metric.low, metric.high))
+    ends = metric.low, metric.high
+    if any(word in metric.name for word in _SHARES):
+        sign = "+" if metric.name in _CHANGES else ""
+        low, high = (_signed(f"{100 * end:{sign}.1f}") for end in ends)
+    else:
+        low, high = (_signed(_plain(metric.name, end)) for end in ends)
     return f"{low} to {high}"
 
 

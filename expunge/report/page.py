@@ -35,6 +35,11 @@ PLOTS: Mapping[str, tuple[str, str]] = {
         "Accuracy before and after",
         "On forgotten rows it should fall to the dashed line, elsewhere it should stay.",
     ),
+    "error.png": (
+        "Mean absolute error before and after",
+        "In units of the label. On forgotten rows it should rise to the dashed line, elsewhere it "
+        "should stay.",
+    ),
     "degree.png": (
         "Unlearning degree",
         "Reported beside its controls, and judged by nobody.",

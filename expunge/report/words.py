@@ -11,6 +11,10 @@ METRICS: Mapping[str, tuple[str, str]] = {
     "auc": ("AUC on all rows", "the same on every row; easy rows hide memory"),
     "lira_auc": ("LiRA AUC", "the same by shadow models, the strongest attack"),
     "forget_accuracy": ("accuracy on forgotten rows", "should fall to that of unseen rows"),
+    "forget_error": (
+        "mean absolute error on forgotten rows",
+        "in units of the label; should rise to that of unseen rows",
+    ),
     "forgetting_rate": ("forgetting rate", "share of the retrain's drop that is reached; 1 is all"),
     "probe_hard_row_auc": ("AUC of a fresh probe", "what the frozen features still tell"),
     "relearn_ratio": ("relearning", "how fast the rows come back, against a retrain"),
@@ -20,9 +24,15 @@ METRICS: Mapping[str, tuple[str, str]] = {
         "change on held-out rows",
         "accuracy lost or won on people nobody trained on",
     ),
+    "relative_generalisation": (
+        "change on held-out rows",
+        "share of the champion's error saved (+) or added (−) on people nobody trained on",
+    ),
+    "held_out_error": ("mean absolute error on held-out rows", "people nobody trained on"),
+    "retain_error": ("mean absolute error on retained rows", "people who stay; a sample"),
     "held_out_accuracy": ("accuracy on held-out rows", "people nobody trained on"),
     "retain_accuracy": ("accuracy on retained rows", "people who stay; a sample"),
-    "memory_retention_rate": ("memory retention", "retained rows still right; 1 is all"),
+    "memory_retention_rate": ("memory retention", "what is kept of retained rows; 1 is all"),
     "nud": ("nUD", "unlearning degree, the retrain's being 1"),
     "ud": ("UD", "unlearning degree: loss on perturbed forgotten rows"),
     "ud_calibrated": ("calibrated UD", "less what perturbed held-out rows lose"),
@@ -32,17 +42,25 @@ METRICS: Mapping[str, tuple[str, str]] = {
 }
 """Titles, with what to make of the number; in the order in which a report shows them."""
 
-COST = ("generalisation", "held_out_accuracy", "retain_accuracy", "memory_retention_rate")
+COST = (
+    "generalisation",
+    "relative_generalisation",
+    "held_out_accuracy",
+    "held_out_error",
+    "retain_accuracy",
+    "retain_error",
+    "memory_retention_rate",
+)
 CRITERIA: Mapping[str, tuple[str, str]] = {
     "forgetting": ("Forgetting", "does it still know the forgotten rows?"),
     "over_forgetting": ("Over-forgetting", "does it shun them, so that their absence shows?"),
     "each_person": ("Each person", "does one person stand out?"),
-    "held_out": ("Held-out accuracy", "what did forgetting cost everyone else?"),
+    "held_out": ("Held-out rows", "what did forgetting cost everyone else?"),
     "earlier": ("Earlier batches", "does it know people of earlier batches again?"),
 }
 REFERENCES: Mapping[str | None, str] = {
     "exact_retrain": "exact retrain",
-    "class_matched": "held-out rows of the same classes",
+    "class_matched": "held-out rows of like labels",
     "leave_subject_out": "people never seen",
     "zero": "a class never seen",
     "half": "a coin",

@@ -7,6 +7,7 @@ from expunge.specs.load import load_dataset_spec, load_model_spec
 from expunge.specs.model import BudgetSpec, GateSpec, ModelSpec, ReferenceSpec
 from expunge.specs.recipe import FastRecipe, Recipe, RepairSpec
 from expunge.specs.rungs import ExactRetrainRung, Noise, Rung
+from expunge.specs.task import LabelValues, Loss, Task
 
 __all__ = [
     "BudgetSpec",
@@ -16,6 +17,8 @@ __all__ = [
     "FastRecipe",
     "Features",
     "GateSpec",
+    "LabelValues",
+    "Loss",
     "ModelSpec",
     "Noise",
     "Recipe",
@@ -24,6 +27,7 @@ __all__ = [
     "RoleShares",
     "Rung",
     "SpecError",
+    "Task",
     "checked_name",
     "load_dataset_spec",
     "load_model_spec",

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from expunge.specs.base import Column, Name, Share, Spec
 from expunge.specs.features import Features
+from expunge.specs.task import LabelValues, Task
 
 
 class RoleShares(Spec):
@@ -42,7 +43,12 @@ class DatasetSpec(Spec):
     record_id: Column = "record_id"
     subject_id: Column = "subject_id"
     label: Column = "label"
-    classes: Annotated[int, Field(ge=2, le=100_000)]
+    classes: Annotated[int, Field(ge=2, le=100_000)] | None = Field(
+        default=None, description="the label is a class, a whole number from 0 to classes - 1"
+    )
+    values: LabelValues | None = Field(
+        default=None, description="the label is a real number in this range, in place of `classes`"
+    )
     features: Features
     shards: Annotated[int, Field(ge=1, le=4096)] = 64
     roles: RoleShares = RoleShares()
@@ -59,6 +65,20 @@ class DatasetSpec(Spec):
         description="for how many days after an erasure the sealed rows may be read, to test "
         "later models on them again; 0: never",
     )
+
+    @property
+    def task(self) -> Task:
+        """What a model predicts of a row: a class, or a real number."""
+        return "classification" if self.values is None else "regression"
+
+    @model_validator(mode="after")
+    def _one_task(self) -> DatasetSpec:
+        if (self.classes is None) == (self.values is None):
+            raise ValueError(
+                "give either `classes`, where the label is a class, or `values` with its range, "
+                "where it is a real number"
+            )
+        return self
 
     @model_validator(mode="after")
     def _distinct_columns(self) -> DatasetSpec:

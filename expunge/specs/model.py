@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from expunge.specs.base import Name, Spec
 from expunge.specs.recipe import Recipe
 from expunge.specs.rungs import Rung
+from expunge.specs.task import TASKS, Loss, Task
 
 Argument = int | float | str | bool | list[int] | list[float] | None
 
@@ -20,6 +21,15 @@ class GateSpec(Spec):
     hard_row_auc: Annotated[float, Field(gt=0, le=0.5)] = 0.15
     min_hard_rows: Annotated[int, Field(ge=2)] = 50
     held_out: Annotated[float, Field(gt=0, le=1)] = 0.01
+    held_out_error: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="where the label is a real number: the share by which the "
+            "mean absolute error on held-out rows may grow",
+        ),
+    ] = 0.05
     over_forgetting: Annotated[float, Field(gt=0, le=1)] = 0.15
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     inconclusive: Literal["wait", "retrain", "qualified"] = "retrain"
@@ -29,6 +39,10 @@ class GateSpec(Spec):
     qualification_days: Annotated[
         int, Field(ge=1, description="how old an audit record may be for `qualified`")
     ] = 30
+
+    def utility(self, task: Task) -> float:
+        """The margin on held-out rows: of accuracy, or of the error's relative growth."""
+        return self.held_out if task == "classification" else self.held_out_error
 
 
 class BudgetSpec(Spec):
@@ -64,7 +78,7 @@ class ModelSpec(Spec):
     args: dict[str, int | float | str | bool | list[int] | list[float] | None] = Field(
         default_factory=dict
     )
-    loss: Literal["cross_entropy"] = "cross_entropy"
+    loss: Loss = "cross_entropy"
     recipe: Recipe
     ladder: Annotated[tuple[Rung, ...], Field(min_length=1)]
     ladder_order: Literal["spec", "audit"] = "spec"
@@ -73,6 +87,11 @@ class ModelSpec(Spec):
     references: ReferenceSpec = ReferenceSpec()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     while_held: Literal["serve", "withdraw"] = "serve"
+
+    @property
+    def task(self) -> Task:
+        """What the model predicts of a row, by its loss."""
+        return TASKS[self.loss]
 
     @field_validator("factory")
     @classmethod

@@ -6,7 +6,8 @@ four give the same bytes, and the global random state is left as it was.
 
 from expunge.training.device import pick_device
 from expunge.training.factory import Builder, Factory, FactoryError, load_factory, seeded
-from expunge.training.fit import DivergedError, Epoch, History, Loss, fit
+from expunge.training.fit import DivergedError, Epoch, History, fit
+from expunge.training.losses import LOSSES, Loss, OutputError
 from expunge.training.names import canonical_name
 from expunge.training.predict import labels, predict
 from expunge.training.rows import RowError, RowReader, Rows
@@ -15,6 +16,7 @@ from expunge.training.seeds import derived_seed, keyed_order
 from expunge.training.weights import WeightsError, load_weights, save_weights
 
 __all__ = [
+    "LOSSES",
     "Builder",
     "DivergedError",
     "Epoch",
@@ -22,6 +24,7 @@ __all__ = [
     "FactoryError",
     "History",
     "Loss",
+    "OutputError",
     "RowError",
     "RowReader",
     "Rows",

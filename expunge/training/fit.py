@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -13,12 +12,11 @@ from torch import nn
 from expunge.errors import TerminalError
 from expunge.training.adamw import AdamW
 from expunge.training.device import pick_device, reproducible_kernels
+from expunge.training.losses import Loss
 from expunge.training.modes import mode
 from expunge.training.rows import RowError, RowReader, Rows
 from expunge.training.schedule import TrainingSettings, learning_rate_factor
 from expunge.training.seeds import keyed_order, random_state
-
-Loss: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class DivergedError(TerminalError):

@@ -1,4 +1,4 @@
-"""Reading a trained network: logits and labels of a dataset."""
+"""Reading a trained network: outputs and labels of a dataset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from expunge.training.rows import RowError, RowReader, Rows
 def predict(
     model: nn.Module, rows: Rows, *, device: str | torch.device, batch_size: int = 1024
 ) -> torch.Tensor:
-    """Logits, float32 [N, C] on the CPU, in the order of the rows, in evaluation mode.
+    """Outputs, float32 [N, …] on the CPU, in the order of the rows, in evaluation mode.
+
+    Logits [N, C] of a classifier; [N] or [N, 1] where the label is a real number.
 
     The network is moved to `device`. Raises RowError where there are no rows.
     """
@@ -32,8 +34,11 @@ def predict(
         return torch.cat(parts).cpu()
 
 
-def labels(rows: Any) -> npt.NDArray[np.int64]:
-    """Labels of the rows, int64 [N]: their `labels`, their second tensor, or row by row."""
+def labels(rows: Any) -> npt.NDArray[Any]:
+    """Labels of the rows [N]: their `labels`, their second tensor, or row by row.
+
+    int64 for classes, float64 for real numbers: what labels are tells the task.
+    """
     if type(rows) is Subset:
         return labels(rows.dataset)[np.asarray(rows.indices, dtype=np.int64)]
     if type(rows) is TensorDataset:
@@ -43,5 +48,7 @@ def labels(rows: Any) -> npt.NDArray[np.int64]:
     else:
         reader, order = RowReader(rows), torch.arange(len(rows))
         parts = [reader.read(part)[1] for part in torch.split(order, 1024) if len(part)]
-        found = torch.cat(parts).numpy() if parts else []
-    return np.asarray(found, dtype=np.int64)
+        found = torch.cat(parts).numpy() if parts else np.zeros(0, np.int64)
+    known = np.asarray(found)
+    real = np.issubdtype(known.dtype, np.floating)
+    return known.astype(np.float64 if real else np.int64, copy=False)

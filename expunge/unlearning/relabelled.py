@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +13,15 @@ from expunge.errors import TerminalError
 from expunge.training import RowReader, Rows, derived_seed, labels
 from expunge.training.rows import Batch
 
-Labels: TypeAlias = npt.NDArray[np.int64]
+Labels: TypeAlias = npt.NDArray[Any]
 
 
 class Relabelled:
     """Rows (x, y): those of `retain`, then those of `forget` under random labels.
 
-    A random label is drawn once per row, by key, evenly from the labels of the retain split
-    without the row's own. Raises TerminalError where that leaves none.
+    A random label is drawn once per row, by key, evenly from the distinct labels of the retain
+    split without the row's own. Of real labels, which SalUn's authors do not speak of, that is
+    ours: nearly their distribution, as few are equal. Raises TerminalError where that leaves none.
     """
 
     def __init__(self, retain: Rows, forget: Rows, seed: int) -> None:
@@ -55,7 +56,7 @@ def _random_labels(retained: Labels, own: Labels, seed: int) -> Labels:
     others = known.size - has_own
     if not others.all():
         raise TerminalError(
-            "The retain split has one class, so a forgotten row has no other label to be given.",
+            "The retain split has one label, so a forgotten row has no other label to be given.",
             fix="use a strategy other than salun for this model",
         )
     drawn = np.random.default_rng(derived_seed(seed, "random labels")).integers(others)

@@ -85,7 +85,7 @@ def png(image: np.ndarray) -> bytes:
 
 def test_the_page_has_an_example_of_each_input() -> None:
     names = [example.name for example in examples()]
-    assert names == ["table", "arrays", "spoken", "photos", "letters"]
+    assert names == ["table", "diabetes", "arrays", "spoken", "photos", "letters"]
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)

@@ -12,7 +12,7 @@ def scores(margin, labels=None, subjects=None, correct=None) -> Scores:
     margin = np.asarray(margin, dtype=np.float64)
     n = len(margin)
     return Scores(
-        correct=margin > 0 if correct is None else np.asarray(correct, dtype=bool),
+        error=1.0 - (margin > 0 if correct is None else np.asarray(correct, dtype=bool)),
         margin=margin,
         loss=np.logaddexp(0.0, -margin),
         labels=np.zeros(n, dtype=np.int64) if labels is None else np.asarray(labels, np.int64),

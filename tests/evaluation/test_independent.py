@@ -13,14 +13,9 @@ from scipy.special import log_softmax
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from expunge.evaluation import EvaluationInput, SplitScores, evaluate, scores_of_logits
+from expunge.evaluation.levels import level, retrained_level
 from expunge.evaluation.membership import auc, comparable, weighted_auc
-from expunge.evaluation.rates import (
-    accuracy,
-    forgetting_rate,
-    generalisation,
-    memory_retention,
-    retrained_accuracy,
-)
+from expunge.evaluation.rates import forgetting_rate, generalisation, memory_retention
 from expunge.evaluation.uncertainty import fieller, subject_covariance, wilson
 from tests.evaluation.synthetic import scores
 
@@ -84,11 +79,11 @@ def test_the_class_matched_auc_is_the_weighted_mean_of_each_class_against_all(se
 
 
 @given(st.integers(0, 400), st.integers(0, 400), st.sampled_from([0.9, 0.95, 0.99]))
-def test_wilson_is_scipys(hits, misses, level):
+def test_wilson_is_scipys(hits, misses, confidence):
     n = hits + misses
     assume(n > 0)
-    expected = stats.binomtest(hits, n).proportion_ci(level, method="wilson")
-    found = wilson(hits / n, n, stats.norm.isf((1 - level) / 2))
+    expected = stats.binomtest(hits, n).proportion_ci(confidence, method="wilson")
+    found = wilson(hits / n, n, stats.norm.isf((1 - confidence) / 2))
     assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
@@ -117,14 +112,14 @@ def test_fieller_without_an_error_below_is_the_plain_interval():
 def test_rates_of_a_hand_computed_case():
     champion, candidate = of([1] * 9 + [0]), of([1] * 7 + [0] * 3)
     retrain = of([1] * 5 + [0] * 5)
-    rate = forgetting_rate(champion, candidate, retrained_accuracy(retrain))
+    rate = forgetting_rate(champion, candidate, retrained_level(retrain))
     assert rate.undefined or rate.value == pytest.approx((0.9 - 0.7) / (0.9 - 0.5))
     many = [of(np.tile(each.correct, 50)) for each in (champion, candidate, retrain)]
-    found = forgetting_rate(many[0], many[1], retrained_accuracy(many[2]))
+    found = forgetting_rate(many[0], many[1], retrained_level(many[2]))
     assert found.value == pytest.approx(0.5)
     assert memory_retention(many[0], many[1]).value == pytest.approx(7 / 9)
     assert generalisation(many[0], many[1]).value == pytest.approx(-0.2)
-    assert accuracy("a", many[1]).value == pytest.approx(0.7)
+    assert level("a", many[1]).value == pytest.approx(0.7)
 
 
 # Laws
@@ -133,7 +128,7 @@ def test_rates_of_a_hand_computed_case():
 @given(RIGHT)
 def test_the_champion_against_itself_forgot_nothing_and_lost_nothing(right):
     champion = of(right)
-    nothing = retrained_accuracy(of(np.zeros(len(right), dtype=bool)))
+    nothing = retrained_level(of(np.zeros(len(right), dtype=bool)))
     rate, mrr = forgetting_rate(champion, champion, nothing), memory_retention(champion, champion)
     assert rate.undefined or rate.value == 0.0
     assert mrr.undefined or mrr.value == 1.0
@@ -146,14 +141,14 @@ def test_the_champion_against_itself_forgot_nothing_and_lost_nothing(right):
 @given(RIGHT, st.integers(0, 99))
 def test_the_retrain_as_candidate_forgot_exactly_all(right, seed):
     retrain = of(np.random.default_rng(seed).permutation(right))
-    rate = forgetting_rate(of(np.ones_like(right)), retrain, retrained_accuracy(retrain))
+    rate = forgetting_rate(of(np.ones_like(right)), retrain, retrained_level(retrain))
     assert rate.undefined or rate.value == 1.0
 
 
 def test_another_retrain_forgot_all_but_for_chance():
     rng = np.random.default_rng(1)
     champion, first, second = (of(rng.random(2000) < share) for share in (0.99, 0.6, 0.6))
-    rate = forgetting_rate(champion, second, retrained_accuracy(first))
+    rate = forgetting_rate(champion, second, retrained_level(first))
     assert rate.low < 1 < rate.high
     assert rate.value == pytest.approx(1, abs=0.15)
 
@@ -171,8 +166,8 @@ def test_swapped_sides_give_one_minus_auc_and_ties_count_half(forget, held_out):
     model, turned = (scores(forget), scores(held_out)), (scores(held_out), scores(forget))
     found = auc(comparable(*model), model)
     assert found + auc(comparable(*turned), turned) == pytest.approx(1)
-    level = scores(np.zeros(len(forget))), scores(np.zeros(len(held_out)))
-    assert auc(comparable(*level), level) == pytest.approx(0.5, abs=1e-15)
+    flat = scores(np.zeros(len(forget))), scores(np.zeros(len(held_out)))
+    assert auc(comparable(*flat), flat) == pytest.approx(0.5, abs=1e-15)
 
 
 @given(VALUES, VALUES)

@@ -75,9 +75,10 @@ def test_classes_with_fewer_than_five_held_out_rows_are_left_out_and_counted():
 
 def test_only_rows_hard_for_the_references_are_compared():
     margin = np.array([-2.0, 0.99, 1.0, 3.0, 0.5, 0.5, 0.5])
-    assert hard_rows(margin).tolist() == [True, True, False, False, True, True, True]
+    hard = hard_rows(margin, margin, "classification")
+    assert hard[0].tolist() == [True, True, False, False, True, True, True]
     side = scores(np.arange(7.0))
-    rows = comparable(side, side, (hard_rows(margin), hard_rows(margin)))
+    rows = comparable(side, side, hard)
     assert rows.forget.tolist() == rows.held_out.tolist() == [0, 1, 4, 5, 6]
 
 

@@ -52,15 +52,15 @@ def test_the_fit_is_scikit_learns_ridge():
     z = (x - x.mean(0)) / x.std(0)
     expected = Ridge(alpha=0.01 * 80).fit(z, np.eye(3)[y]).predict(z)
     probe = fit_probe(x, y, 3, ridge=0.01)
-    np.testing.assert_allclose(probe.logits(x), 10 * expected, atol=1e-9)
+    np.testing.assert_allclose(probe.outputs(x), 10 * expected, atol=1e-9)
 
 
 def test_dead_features_do_no_harm():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(50, 4)), rng.integers(0, 2, 50)
     dead = np.column_stack([x, np.zeros(50)])
-    found = fit_probe(dead, y, 2).logits(dead)
-    np.testing.assert_allclose(found, fit_probe(x, y, 2).logits(x), atol=1e-9)
+    found = fit_probe(dead, y, 2).outputs(dead)
+    np.testing.assert_allclose(found, fit_probe(x, y, 2).outputs(x), atol=1e-9)
 
 
 def test_a_fresh_probe_finds_memory_in_features_that_a_retrain_does_not_have():

@@ -6,15 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expunge.evaluation import sample_rows
-from expunge.evaluation.rates import (
-    AccuracyReference,
-    accuracy,
-    estimated_accuracy,
-    forgetting_rate,
-    generalisation,
-    memory_retention,
-    retrained_accuracy,
-)
+from expunge.evaluation.levels import LevelReference, estimated_level, level, retrained_level
+from expunge.evaluation.rates import forgetting_rate, generalisation, memory_retention
 from tests.evaluation.synthetic import scores
 
 
@@ -32,7 +25,7 @@ CORRECT = st.lists(st.booleans(), min_size=2, max_size=60)
 
 def test_the_champion_has_forgotten_nothing_and_a_retrain_everything():
     champion, retrain = mixed(1.0, 400), mixed(0.8, 400)
-    reference = retrained_accuracy(retrain)
+    reference = retrained_level(retrain)
     itself = forgetting_rate(champion, champion, reference)
     like_retraining = forgetting_rate(champion, retrain, reference)
     assert (itself.value, itself.se, itself.low, itself.high) == (0, 0, 0, 0)
@@ -46,7 +39,7 @@ def test_two_retrains_judge_each_other_about_one_with_an_honest_interval():
     inside = 0
     for seed in range(200):
         one, other = mixed(0.8, 400, 2 * seed), mixed(0.8, 400, 2 * seed + 1)
-        rate = forgetting_rate(champion, one, retrained_accuracy(other))
+        rate = forgetting_rate(champion, one, retrained_level(other))
         inside += rate.low <= 1 <= rate.high
     assert inside / 200 == pytest.approx(0.95, abs=0.05)
 
@@ -54,15 +47,15 @@ def test_two_retrains_judge_each_other_about_one_with_an_honest_interval():
 def test_the_forgetting_rate_of_a_hand_computed_case():
     champion = scores(np.ones(10))
     candidate = right(*[True] * 7, *[False] * 3)
-    rate = forgetting_rate(champion, candidate, AccuracyReference("zero", 0.0, 0.0))
+    rate = forgetting_rate(champion, candidate, LevelReference("zero", 0.0, 0.0))
     assert rate.value == pytest.approx(0.3)
     assert rate.reference_kind == "zero"
 
 
 def test_the_forgetting_rate_is_undefined_where_its_denominator_is_small_or_uncertain():
     champion = mixed(1.0, 400)
-    close = forgetting_rate(champion, champion, AccuracyReference("class_matched", 0.96, 0.0))
-    vague = forgetting_rate(champion, champion, AccuracyReference("class_matched", 0.8, 0.07))
+    close = forgetting_rate(champion, champion, LevelReference("class_matched", 0.96, 0.0))
+    vague = forgetting_rate(champion, champion, LevelReference("class_matched", 0.8, 0.07))
     assert "0.040, below 0.050" in (close.undefined or "")
     assert "below 0.210" in (vague.undefined or "")
     assert math.isnan(close.value)
@@ -104,7 +97,7 @@ def test_retention_is_paired_on_the_same_rows():
 
 @given(CORRECT)
 def test_an_accuracy_lies_in_its_interval_and_the_interval_in_zero_to_one(correct):
-    found = accuracy("forget_accuracy", right(*correct))
+    found = level("forget_accuracy", right(*correct))
     assert found.value == pytest.approx(np.mean(correct))
     assert 0 <= found.low <= found.value + 1e-12
     assert found.value - 1e-12 <= found.high <= 1
@@ -112,8 +105,8 @@ def test_an_accuracy_lies_in_its_interval_and_the_interval_in_zero_to_one(correc
 
 def test_rows_of_the_same_people_widen_the_interval():
     hit = np.repeat(np.random.default_rng(0).random(30) < 0.7, 20)
-    apart = accuracy("a", scores(np.where(hit, 1.0, -1.0)))
-    together = accuracy("a", scores(np.where(hit, 1.0, -1.0), subjects=np.arange(600) // 20))
+    apart = level("a", scores(np.where(hit, 1.0, -1.0)))
+    together = level("a", scores(np.where(hit, 1.0, -1.0), subjects=np.arange(600) // 20))
     assert together.value == apart.value
     assert together.se > 4 * apart.se
     assert together.high - together.low > 3 * (apart.high - apart.low)
@@ -124,10 +117,10 @@ def test_the_estimate_is_weighted_to_the_classes_of_the_forget_set():
         *[True] * 8, *[False] * 2, *[True] * 3, *[False] * 7, labels=[0] * 10 + [1] * 10
     )
     forget = scores(np.ones(8), labels=[0] * 6 + [1] * 2)
-    found = estimated_accuracy("class_matched", held_out, forget)
+    found = estimated_level("class_matched", held_out, forget)
     assert found is not None
     assert found.value == pytest.approx(0.75 * 0.8 + 0.25 * 0.3)
-    assert estimated_accuracy("class_matched", held_out, scores([1.0], labels=[5])) is None
+    assert estimated_level("class_matched", held_out, scores([1.0], labels=[5])) is None
 
 
 def test_the_estimate_predicts_people_never_seen_within_its_error():
@@ -138,7 +131,7 @@ def test_the_estimate_predicts_people_never_seen_within_its_error():
         margin = np.where(hit, 1.0, -1.0)
         held_out = scores(margin[:48].ravel(), subjects=np.arange(960) // 20)
         forget = scores(margin[48:].ravel(), subjects=np.arange(500) // 20)
-        found = estimated_accuracy("leave_subject_out", held_out, forget)
+        found = estimated_level("leave_subject_out", held_out, forget)
         inside += abs(found.value - hit[48:].mean()) <= 1.96 * found.se
     assert inside / 200 == pytest.approx(0.95, abs=0.05)
 

@@ -23,9 +23,11 @@ from expunge.evaluation.validity_rules import (
 
 ASKED = (
     "forget_accuracy",
+    "forget_error",
     "forgetting_rate",
     "memory_retention_rate",
     "generalisation",
+    "relative_generalisation",
     "auc",
     "hard_row_auc",
     "lira_auc",
@@ -85,9 +87,11 @@ def test_every_metric_and_request_has_rules_or_a_reason_never_to_be_used() -> No
     ("metric", "rows", "subjects", "class_"),
     [
         ("forget_accuracy", "class_matched", "leave_subject_out", "zero"),
+        ("forget_error", "class_matched", "leave_subject_out", None),
         ("forgetting_rate", "class_matched", "leave_subject_out", "zero"),
         ("memory_retention_rate", "none", "none", "none"),
         ("generalisation", "none", "none", "none"),
+        ("relative_generalisation", "none", "none", None),
         ("auc", "half", "leave_subject_out", "half"),
         ("hard_row_auc", "half", "leave_subject_out", "half"),
         ("lira_auc", "half", "leave_subject_out", None),
@@ -112,7 +116,7 @@ def test_a_retrain_is_preferred_wherever_it_helps(metric: str, request_kind: str
     found = reference(metric, request_kind, has_retrain=True)
     if (metric, request_kind) in NEVER or metric == "leak":
         assert found is None
-    elif metric in {"memory_retention_rate", "generalisation"}:
+    elif metric in {"memory_retention_rate", "generalisation", "relative_generalisation"}:
         assert found == "none"
     else:
         assert found == "exact_retrain"

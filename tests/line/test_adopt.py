@@ -54,7 +54,7 @@ def test_an_adopted_champion_is_governed_and_its_people_are_unlearned(
     adopted = adopt(line, "small-mlp", registered=THEIRS)
     assert (adopted.version, adopted.adopted_from) == ("2", f"{THEIRS} version 1")
     assert line.registry.champion("small-mlp") == "2"
-    assert adopted.train_accuracy > 0.5
+    assert adopted.answers.training > 0.5
     known = line.ledger.champion("small-mlp")
     assert known is not None
     assert (known.kind, known.dataset_ordinal, known.ingest_seen) == ("trained", 1, 1)

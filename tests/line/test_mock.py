@@ -13,6 +13,7 @@ from expunge.dataset.packed import packed_schema
 from expunge.line.mock import MockError, draw_mock
 
 SEEN = 2
+SCHEMA = packed_schema(1, pa.int64())
 
 
 def training(people: int, each: int, classes: int, newer: int = 0) -> ArrowRows:
@@ -21,7 +22,7 @@ def training(people: int, each: int, classes: int, newer: int = 0) -> ArrowRows:
     ingests = np.where(subjects < people, 1 + subjects % SEEN, SEEN + 1)
     labels = np.random.default_rng(people).integers(0, classes, len(subjects))
     x = pa.FixedSizeListArray.from_arrays(
-        pa.array(np.zeros(len(subjects), np.float32)), type=packed_schema(1).field("x").type
+        pa.array(np.zeros(len(subjects), np.float32)), type=SCHEMA.field("x").type
     )
     columns = [
         x,
@@ -30,7 +31,7 @@ def training(people: int, each: int, classes: int, newer: int = 0) -> ArrowRows:
         pa.array(np.zeros(len(subjects), np.int8)),
         pa.array(ingests, pa.int32()),
     ]
-    return ArrowRows((pa.record_batch(columns, schema=packed_schema(1)),), (1,))
+    return ArrowRows((pa.record_batch(columns, schema=SCHEMA),), (1,))
 
 
 @settings(deadline=None)

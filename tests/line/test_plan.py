@@ -7,7 +7,7 @@ import math
 import pytest
 
 from expunge.evaluation import Evaluation, Metric, WorstSubject
-from expunge.evaluation.rates import undefined
+from expunge.evaluation.metric import undefined
 from expunge.line import Line
 from expunge.line.attempt import Attempt
 from expunge.line.budget import Spent, after_edit, over_budget

@@ -132,8 +132,8 @@ class _Story:
 
         trained = train(line, MODEL)
         self.say(
-            f"{MODEL} version {trained.version}: {trained.train_accuracy:.1%} of its "
-            f"{trained.rows:,} training rows right, {trained.held_out_accuracy:.1%} held out, "
+            f"{MODEL} version {trained.version}: {trained.answers.training:.1%} of its "
+            f"{trained.rows:,} training rows right, {trained.answers.held_out:.1%} held out, "
             f"{trained.seconds:.0f} s"
         )
         return trained

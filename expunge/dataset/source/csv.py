@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from expunge.dataset.labels import label_type
 from expunge.dataset.schema import feature_type
 from expunge.dataset.source.part import sliced
 from expunge.dataset.source.refusal import reading
@@ -57,7 +58,8 @@ class CsvPart:
 
 def _types(spec: DatasetSpec, stored: tuple[pa.Field, ...]) -> dict[str, pa.DataType]:
     """Types of the columns that spec or stored rows name; tensors and categories are text."""
-    types = {spec.record_id: pa.string(), spec.subject_id: pa.string(), spec.label: pa.int64()}
+    types = {spec.record_id: pa.string(), spec.subject_id: pa.string()}
+    types[spec.label] = label_type(spec)
     for name in spec.features.names:
         texted = spec.features.column or name in spec.features.categories
         types[name] = pa.string() if texted else feature_type(spec)

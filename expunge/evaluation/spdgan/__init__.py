@@ -5,7 +5,7 @@ each candidate; `visibility` and `example_grid` show what the perturbation looks
 needs torch at import; `expunge.evaluation` does not import it.
 """
 
-from expunge.evaluation.spdgan.degree import Degree, Models, unlearning_degree
+from expunge.evaluation.spdgan.degree import Degree, Models, no_degree, unlearning_degree
 from expunge.evaluation.spdgan.drift import drift
 from expunge.evaluation.spdgan.examples import ExampleGrid, example_grid
 from expunge.evaluation.spdgan.fit import fit_spdgan
@@ -30,6 +30,7 @@ __all__ = [
     "example_grid",
     "fit_spdgan",
     "load",
+    "no_degree",
     "save",
     "unlearning_degree",
     "visibility",

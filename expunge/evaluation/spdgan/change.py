@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from expunge.evaluation.levels import worth
 from expunge.evaluation.membership import Population, balanced, comparable
-from expunge.evaluation.rates import hits
 from expunge.evaluation.scores import Codes, Floats, Scores
 from expunge.evaluation.uncertainty import subject_covariance, units
 
@@ -70,8 +70,8 @@ class Sides:
 
 def lost(scores: Sequence[Scores]) -> Floats:
     """−1, 0 or 1 [N, k]: whether the champion (first) is right minus whether the others are."""
-    before = hits(scores[0])
-    return np.column_stack([before - hits(after) for after in scores[1:]])
+    before = worth(scores[0])
+    return np.column_stack([before - worth(after) for after in scores[1:]])
 
 
 def _change(

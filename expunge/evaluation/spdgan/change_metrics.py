@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from expunge.evaluation.metric import Metric
-from expunge.evaluation.rates import undefined
+from expunge.evaluation.metric import Metric, undefined
 from expunge.evaluation.spdgan.change import Change
 from expunge.evaluation.uncertainty import Z95, denominator_floor, fieller, ratio_se
 

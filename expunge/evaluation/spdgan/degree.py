@@ -15,8 +15,8 @@ from typing import Any
 
 from torch import nn
 
-from expunge.evaluation.metric import EvaluationError, Metric
-from expunge.evaluation.rates import accuracy, undefined
+from expunge.evaluation.levels import level
+from expunge.evaluation.metric import EvaluationError, Metric, undefined
 from expunge.evaluation.spdgan.change import Sides
 from expunge.evaluation.spdgan.change_metrics import change_metric, normalised
 from expunge.evaluation.spdgan.fitted import Fitted
@@ -36,6 +36,10 @@ NAMES = (
     "nud",
     "ud_sign_noise",
     "ud_sign_noise_calibrated",
+)
+NO_ACCURACY = (
+    "SPD-GAN is not measured: it asks where models begin to name the wrong class, and real labels "
+    "have none"
 )
 _ALONE = "no held-out rows of the forget rows' classes"
 
@@ -119,6 +123,11 @@ def unlearning_degree(
     return Degree(metrics, _accuracies(marked), tuple(notes_on(metrics, marked, noisy)))
 
 
+def no_degree(forget_rows: int) -> Degree:
+    """The metrics of `NAMES` where labels are real numbers: none, and why."""
+    return Degree(tuple(undefined(name, NO_ACCURACY, forget_rows) for name in NAMES))
+
+
 def _calibrated(sides: Sides) -> tuple[Metric, Metric, Metric]:
     matched = sides.matched()
     if matched is None:
@@ -141,7 +150,7 @@ def _noise(sides: Sides) -> tuple[Metric, Metric]:
 def _accuracies(sides: Sides) -> tuple[Metric, ...]:
     ends = ("_before", "", "_retrain")
     return tuple(
-        accuracy(f"perturbed_{side}_accuracy{end}", scores)
+        level(f"perturbed_{side}_accuracy{end}", scores)
         for side, known in (("forget", sides.forget), ("held_out", sides.held_out))
         for end, scores in zip(ends, known, strict=False)
     )

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import TensorDataset
 
-from expunge.evaluation.metric import EvaluationError, Metric
-from expunge.evaluation.rates import undefined
+from expunge.evaluation.metric import EvaluationError, Metric, undefined
 from expunge.evaluation.scores import Codes, Floats
 from expunge.evaluation.spdgan.discriminator import Discriminator, hinge_loss
 from expunge.evaluation.spdgan.fitted import Fitted

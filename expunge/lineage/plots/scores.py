@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MarginPair:
-    """Margins s (log odds of the true class) of one model on forgotten and held-out rows.
+    """Margins s of one model on forgotten and held-out rows.
+
+    Log odds of the true class, or minus the absolute error of a real label.
 
     `auc`: chance that a forgotten row scores above a held-out one; `hard_auc` the same on the rows
     that reference models find hard. Shown where given; NaN is "not measured".
@@ -29,8 +31,13 @@ class MarginPair:
     hard_auc: float | None = None
 
 
-def score_distributions(before: MarginPair, after: MarginPair) -> Figure:
-    """Margins of forgotten and held-out rows, champion above, candidate below.
+def score_distributions(
+    before: MarginPair,
+    after: MarginPair,
+    *,
+    margin: str = "margin of the true class (log odds); left of 0 the model is wrong",
+) -> Figure:
+    """Margins of forgotten and held-out rows, champion above, candidate below; `margin` names them.
 
     A model that forgot has two curves that cover each other.
     """
@@ -43,7 +50,7 @@ def score_distributions(before: MarginPair, after: MarginPair) -> Figure:
             axis.set_ylabel("share of rows")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=2, fontsize=10)
-        axes[1].set_xlabel("margin of the true class (log odds); left of 0 the model is wrong")
+        axes[1].set_xlabel(margin)
         caption(
             figure,
             "A model that forgot has two curves that cover each other. Dashed: medians; the "
