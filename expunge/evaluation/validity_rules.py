@@ -78,7 +78,8 @@ NEVER: Mapping[tuple[str, RequestKind], str] = {
         for metric in ("ud_calibrated", "nud")
     },
     **{
-        (metric, "class"): "real labels have no classes"
+        (metric, "class"): "real labels have no classes; of classes read forget_accuracy and "
+        "generalisation"
         for metric in ("forget_error", "relative_generalisation")
     },
     ("probe_hard_row_auc", "class"): "a fresh probe is taught on retained rows, none of them of "
