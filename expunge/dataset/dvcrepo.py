@@ -93,15 +93,25 @@ def add(repo: Any, folder: Path) -> dict[str, str]:
     DVC only logs a file that its cache could not take, so the cache is asked afterwards.
     """
     (stage,) = repo.add([str(folder)])
-    files = _files(stage.outs[0].obj)
-    lost = set(files.values()) - set(repo.cache.local.oids_exist(list(set(files.values()))))
+    files = names_in(stage.outs[0].obj)
+    check_taken(repo, folder, files.values())
+    return files
+
+
+def check_taken(repo: Any, folder: Path, oids: Collection[str]) -> None:
+    """See that the cache holds these files of `folder`.
+
+    Raises:
+        StoreUnreachableError: it does not.
+    """
+    wanted = set(oids)
+    lost = wanted - set(repo.cache.local.oids_exist(list(wanted)))
     if lost:
         raise StoreUnreachableError(
-            f"DVC's cache did not take {len(lost)} of {len(files)} files of {folder.name}.",
+            f"DVC's cache did not take {len(lost)} of {len(wanted)} files of {folder.name}.",
             left="The files are in place, not committed; the same run again resumes.",
             fix="check free space and permissions of the DVC cache, then run again",
         )
-    return files
 
 
 def push(repo: Any, pointer: Path, md5: str, fresh: Collection[str]) -> None:
@@ -131,7 +141,7 @@ def push(repo: Any, pointer: Path, md5: str, fresh: Collection[str]) -> None:
 
 def files_of(repo: Any, md5: str) -> dict[str, str]:
     """The md5 of each file of a version by its path, from the cache or else the remote."""
-    return _files(_tree(repo, md5))
+    return names_in(_tree(repo, md5))
 
 
 def fetch(repo: Any, md5: str, files: Collection[str]) -> None:
@@ -147,7 +157,7 @@ def materialise(repo: Any, md5: str, folder: Path) -> None:
 
     with lock_repo(repo):
         tree = _tree(repo, md5)
-        _pull(repo, md5, set(_files(tree).values()))
+        _pull(repo, md5, set(names_in(tree).values()))
         checkout(str(folder), localfs, tree, repo.cache.local, force=True, state=repo.state)
 
 
@@ -238,7 +248,8 @@ def _pull(repo: Any, md5: str, wanted: set[str]) -> None:
         )
 
 
-def _files(tree: Any) -> dict[str, str]:
+def names_in(tree: Any) -> dict[str, str]:
+    """The md5 of each file of DVC's tree by its path."""
     return {"/".join(key): oid.value for key, _, oid in tree}
 
 

@@ -15,10 +15,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expunge.dataset.disk import writing
-from expunge.dataset.holdings import find_subjects
+from expunge.dataset.holdings import Found, find_subjects
+from expunge.dataset.placement import Placement
+from expunge.dataset.pool import shard_pool
 from expunge.dataset.progress import Progress, silent
 from expunge.dataset.store import MANIFEST, Store, index_name, shard_name, tally_of, write_shard
+from expunge.dataset.tally import Tally
 from expunge.specs import DatasetSpec
+
+
+@dataclass(frozen=True)
+class _Rewrite:
+    """How one shard is rewritten."""
+
+    spec: DatasetSpec
+    current: Store
+    placement: Placement
+    claimed: pa.Array
+    staging: Path
+
+    def shard(self, place: Found) -> Tally:
+        """Write the shard without the claimed rows; what it lost."""
+        rows = self.current.read(place.shard)
+        gone = pc.is_in(rows[self.spec.subject_id], value_set=self.claimed)
+        kept = rows.filter(pc.invert(gone))
+        left = write_shard(self.staging, place.shard, kept, self.placement, self.spec)
+        return tally_of(rows, place.index, self.spec) - left
 
 
 @dataclass(frozen=True)
@@ -59,12 +81,11 @@ def stage_erasure(
     with writing(staging):
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True, mode=0o700)
-        for done, place in enumerate(found, 1):
-            rows = current.read(place.shard)
-            kept = rows.filter(pc.invert(pc.is_in(rows[spec.subject_id], value_set=claimed)))
-            left = write_shard(staging, place.shard, kept, placement, spec)
-            after = after - (tally_of(rows, place.index, spec) - left)
-            on_progress("erase", done, len(found))
+        with shard_pool() as pool:
+            job = _Rewrite(spec, current, placement, claimed, staging)
+            for done, lost in enumerate(pool.map(job.shard, found), 1):
+                after = after - lost
+                on_progress("erase", done, len(found))
         if found:
             manifest = replace(current.manifest, tally=after)
             (staging / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from expunge.dataset.facts import Facts
@@ -15,6 +16,7 @@ from expunge.specs import DatasetSpec
 from expunge.workspace import quiet_environment
 
 if TYPE_CHECKING:
+    from great_expectations.core.batch_definition import BatchDefinition
     from great_expectations.data_context.data_context.ephemeral_data_context import (
         EphemeralDataContext,
     )
@@ -142,17 +144,21 @@ def _run(rules: list[_Rule], columns: dict[str, int | float | str]) -> list[bool
     import great_expectations as gx
     import pandas as pd  # type: ignore[import-untyped]
 
-    context = _context()
-    asset = context.data_sources.add_pandas("facts").add_dataframe_asset("facts")
-    batch = asset.add_batch_definition_whole_dataframe("staged").get_batch(
-        {"dataframe": pd.DataFrame([columns])}
+    batch = _definition().get_batch({"dataframe": pd.DataFrame([columns])})
+    # Given at once: adding one by one compares each with every other.
+    suite = gx.ExpectationSuite(
+        name="staged-erasure", expectations=[rule.expectation() for rule in rules]
     )
-    suite = gx.ExpectationSuite(name="staged-erasure")
-    for rule in rules:
-        suite.add_expectation(rule.expectation())
     result = batch.validate(suite, result_format="BOOLEAN_ONLY")
     met = {_key(found.expectation_config): bool(found.success) for found in result.results}
     return [met[(rule.column, rule.equals, rule.low, rule.high)] for rule in rules]
+
+
+@cache
+def _definition() -> BatchDefinition[Any]:
+    """What the suite reads; made once in a process, and it keeps no batch."""
+    asset = _context().data_sources.add_pandas("facts").add_dataframe_asset("facts")
+    return asset.add_batch_definition_whole_dataframe("staged")
 
 
 def _context() -> EphemeralDataContext:

@@ -20,6 +20,7 @@ from expunge.dataset.audit import Audit, ShardFacts
 from expunge.dataset.erasure import StagedErasure
 from expunge.dataset.errors import ShardError
 from expunge.dataset.placement import ROLES
+from expunge.dataset.pool import shard_pool
 from expunge.dataset.rowhash import RowHash
 from expunge.dataset.store import Store
 from expunge.dataset.tally import Tally
@@ -98,7 +99,8 @@ def collect_facts(
     numbers = sorted(possible | set(staged.touched) | set(rewritten.numbers))
     hashing = RowHash.of(key, "facts")
     audit = Audit(spec, current, rewritten, current.placement(key), claimed, hashing)
-    shards = [audit.shard(number) for number in numbers]
+    with shard_pool() as pool:
+        shards = list(pool.map(audit.shard, numbers))
     return _sum_up(spec, current, rewritten, shards)
 
 

@@ -177,7 +177,10 @@ class GitRepo:
             if parent:
                 self.run("read-tree", parent, index=index)
             for path, edit in edits.items():
-                content = edit(self.content(parent, path))
+                before = self.content(parent, path)
+                content = edit(before)
+                if content == before:
+                    continue
                 blob = self.run("hash-object", "-w", "--stdin", stdin=content)
                 entry = f"100644,{blob},{path}"
                 self.run("update-index", "--add", "--cacheinfo", entry, index=index)

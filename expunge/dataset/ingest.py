@@ -9,10 +9,8 @@ that get no new row are neither read whole nor written.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,6 +27,7 @@ from expunge.dataset.labels import cells, described
 from expunge.dataset.merge import Merge, Merged
 from expunge.dataset.normalise import normalise
 from expunge.dataset.placement import ROLES, Placement, subject_codes
+from expunge.dataset.pool import shard_pool
 from expunge.dataset.progress import Progress, silent
 from expunge.dataset.records import RecordCheck
 from expunge.dataset.schema import INGEST, ROLE, stored_schema
@@ -192,7 +191,7 @@ class _Ingest:
     def _merge(self, spill: Spill, on_progress: Progress) -> list[Merged]:
         merge = Merge(self.spec, self.schema, self.placement, self.staging, self.kept, self.current)
         merged: list[Merged] = []
-        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        with shard_pool() as pool:
             parts = pool.map(lambda part: merge.part(spill.read(part)), range(spill.parts))
             for done, found in enumerate(parts, 1):
                 merged += found

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from expunge.dataset import gitcommand, publishing
+from expunge.dataset import dvcrepo, gitcommand, publishing
 from expunge.dataset.dvcrepo import (
     DiskFullError,
     RemoteMissingError,
@@ -518,6 +518,41 @@ def test_adding_a_few_changed_shards_hashes_only_these(root, monkeypatch):
     folder = staged(root, "few", dict.fromkeys(list(many)[:7], b"new"))
     publish(root, "digits", folder, key="publish:b-2", message="Erase")
     assert sorted(hashed) == sorted(many)[:7]
+
+
+def test_a_version_is_the_one_that_dvc_itself_would_have_made(root):
+    erase(root)
+    pointer = (root / "data" / "digits.dvc").read_bytes()
+    with dvcrepo.open_dvc(root) as dvc:
+        assert dvc.status() == {}
+        assert dvc.status(cloud=True) == {}
+        dvcrepo.add(dvc, root / "data" / "digits")
+    assert (root / "data" / "digits.dvc").read_bytes() == pointer
+
+
+def test_rewritten_files_share_their_bytes_with_the_cache(root):
+    version = erase(root)
+    cached = root / ".dvc" / "cache" / "files" / "md5"
+    oid = md5(b"rewritten")
+    assert (cached / version.md5[:2] / version.md5[2:]).exists()
+    assert (root / "data" / "digits" / "shard-1").samefile(cached / oid[:2] / oid[2:])
+
+
+def test_a_remote_that_never_had_the_last_version_gets_all_of_the_next(root):
+    reconfigure(root, ".expunge/remote", ".expunge/other")
+    git(root, "commit", "--quiet", "--all", "--message", "Another remote")
+    version = erase(root)
+    other = root / ".expunge" / "other" / "files" / "md5"
+    tree = json.loads((other / version.md5[:2] / version.md5[2:]).read_text())
+    assert {entry["md5"] for entry in tree} <= objects(other)
+
+
+def test_a_cache_that_was_emptied_is_filled_again(root):
+    shutil.rmtree(root / ".dvc" / "cache")
+    version = erase(root)
+    assert_published(root, version)
+    cached = root / ".dvc" / "cache" / "files" / "md5"
+    assert objects(cached) >= {md5(b"shard-0" * 50), md5(b"rewritten"), version.md5}
 
 
 def test_keys_that_differ_only_in_what_a_tag_cannot_hold_get_different_tags():
