@@ -137,12 +137,11 @@ class _Ingest:
         check = RecordCheck(self.staging / SPILL / "records", self.key)
         try:
             for origin, batch in self.source.batches():
-                placed, codes = self._place(
-                    normalise(batch, self.spec, self.extras, origin), schema
-                )
+                columns = normalise(batch, self.spec, self.extras, origin)
+                placed, codes, people = self._place(columns, schema)
                 check.add(placed.column(0), codes, self.rows_in + 1)
                 self.rows_in += batch.num_rows
-                spill.add(self._allowed(placed, suppressed))
+                spill.add(self._allowed(placed, suppressed(people)))
                 on_progress("read", self.rows_in, self.source.rows)
             self._add_stored(check)
             check.judge()
@@ -155,26 +154,26 @@ class _Ingest:
 
     def _place(
         self, columns: dict[str, pa.Array], schema: pa.Schema
-    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-        """Stored columns with shard and role, and each row's subject code.
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64], list[str]]:
+        """Stored columns with shard and role, each row's subject code, and the subjects.
 
         A subject of the batch is hashed once, whatever its rows.
         """
         coded = columns[self.spec.subject_id].dictionary_encode()
         subject = coded.indices.to_numpy()
-        places = self.placement.place(coded.dictionary.to_pylist())
+        people = coded.dictionary.to_pylist()
+        places = self.placement.place(people)
         columns.setdefault(ROLE, pa.array(places.role[subject]))
         columns[INGEST] = pa.array(np.full(len(subject), self.ingest, np.int32))
         columns[SHARD] = pa.array(places.shard[subject])
         placed = pa.record_batch([columns[name] for name in schema.names], schema=schema)
-        return placed, places.code[subject]
+        return placed, places.code[subject], people
 
-    def _allowed(self, placed: pa.RecordBatch, suppressed: Suppressed) -> pa.RecordBatch:
+    def _allowed(self, placed: pa.RecordBatch, banned: set[str]) -> pa.RecordBatch:
         """The rows without those of people who were erased."""
-        subjects = placed.column(1)
-        banned = suppressed(subjects.unique().to_pylist())
         if not banned:
             return placed
+        subjects = placed.column(1)
         gone = pc.is_in(subjects, value_set=pa.array(sorted(banned), pa.string()))
         self.rows_suppressed += pc.sum(gone).as_py() or 0
         return placed.filter(pc.invert(gone))

@@ -23,6 +23,8 @@ import pyarrow.compute as pc
 Hashes = npt.NDArray[np.uint64]
 _CHUNK = 1 << 16
 """Words at a time: what a core's own cache holds as 64-bit numbers."""
+_PADDED = 4
+"""Strings are padded to one length where that takes at most so many times their bytes."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,10 @@ class RowHash:
         return self._ragged(pa.array(texts, pa.string()), name)
 
     def _fixed(self, words: npt.NDArray[np.unsignedinteger], name: str) -> Hashes:
-        """[n, w] unsigned words of at most 16 bits, in slices that stay in a core's cache."""
+        """[n, w] unsigned words of at most 16 bits."""
         keys = self._keys(name, words.shape[1])
-        step = max(1, _CHUNK // max(1, words.shape[1]))
-        slices = range(0, len(words), step)
-        parts = [words[s : s + step].astype(np.uint64) @ keys for s in slices]
         ones = keys.sum(dtype=np.uint64)  # of Σ (v_p + 1)·k_p
-        return np.concatenate(parts) + ones if parts else np.zeros(0, np.uint64)
+        return _products(words, keys) + ones
 
     def _ragged(self, array: pa.Array, name: str) -> Hashes:
         """Bytes of strings; the position of each byte picks its key."""
@@ -96,11 +95,14 @@ class RowHash:
         lengths = np.diff(bounds)
         if not len(array) or not lengths.any():
             return np.zeros(len(array), np.uint64)
-        values = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]].astype(np.uint64)
+        values = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]]
+        keys = self._keys(name, int(lengths.max()))
+        if len(array) * len(keys) <= _PADDED * len(values):
+            return _of_padded(values, lengths, keys)
         starts = bounds[:-1] - bounds[0]
         place = np.arange(len(values)) - np.repeat(starts, lengths)
-        terms = (values + np.uint64(1)) * self._keys(name, int(lengths.max()))[place]
-        running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
+        terms = (values.astype(np.uint64) + np.uint64(1)) * keys[place]
+        running = _running(terms)
         hashes: Hashes = running[starts + lengths] - running[starts]
         return hashes
 
@@ -120,6 +122,31 @@ class RowHash:
 def checksum(hashes: Hashes) -> int:
     """Sum mod 2^64, whatever the order."""
     return int(hashes.sum(dtype=np.uint64))
+
+
+def _of_padded(
+    values: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64], keys: Hashes
+) -> Hashes:
+    """Hashes of strings of about the same length, laid out as rows of a matrix."""
+    padded = np.zeros((len(lengths), len(keys)), np.uint8)
+    if len(values) == padded.size:
+        padded = values.reshape(padded.shape)
+    else:
+        padded[np.arange(len(keys)) < lengths[:, None]] = values
+    ones = _running(keys)[lengths]  # of Σ (v_p + 1)·k_p, as far as each string goes
+    return _products(padded, keys) + ones
+
+
+def _products(words: npt.NDArray[np.unsignedinteger], keys: Hashes) -> Hashes:
+    """Σ v_p·k_p of each row, in slices that stay in a core's cache."""
+    step = max(1, _CHUNK // max(1, len(keys)))
+    parts = [words[s : s + step].astype(np.uint64) @ keys for s in range(0, len(words), step)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+
+
+def _running(terms: Hashes) -> Hashes:
+    """Sums of the first 0, 1, … terms."""
+    return np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
 
 
 def _words(array: pa.Array, width: int) -> npt.NDArray[np.unsignedinteger]:
