@@ -7,16 +7,19 @@ TORCH_INDEX ?=
 # Processes of the test suite: one more than two cores, since tests wait for disks and servers.
 JOBS        ?= 3
 
+# Folder of `make stack`: its logs, ports, secrets and data.
+STACK       ?= stack
+
 VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench docs check lint format lock clean distclean
+.PHONY: help setup demo stack stack-status stack-stop test bench docs check lint format lock clean distclean
 
 help:            ## Show this list
-	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p; s/^\([a-z]*\):  *## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p; s/^\([a-z-]*\):  *## /  make \1\t/p' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Install expunge and its tools into .venv
 
@@ -28,6 +31,15 @@ $(READY): pyproject.toml requirements.lock
 
 demo: setup      ## Run the main job on a small real dataset, in demo/
 	OMP_NUM_THREADS=1 $(BIN)/python -m expunge.cli demo --workspace demo  # a network this small gains nothing by threads
+
+stack: setup     ## Run PostgreSQL, S3, Prefect, MLflow and two workers here, in stack/
+	$(BIN)/python -m deploy.stack --root $(STACK) start
+
+stack-status: setup ## Show each process of the stack
+	$(BIN)/python -m deploy.stack --root $(STACK) status
+
+stack-stop: setup ## End every process of the stack
+	$(BIN)/python -m deploy.stack --root $(STACK) stop
 
 test: setup      ## Run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal

@@ -22,8 +22,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from deploy.stack.postgres import PostgresMissingError, binary, unprivileged
+
 _SPEED = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=50")
-_FOLDERS = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin")
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,15 @@ class Server:
 
     port: int
 
-    def url(self, database: str) -> str:
-        """SQLAlchemy URL of a database."""
-        return f"postgresql+psycopg://tester@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str, role: str = "tester") -> str:
+        """SQLAlchemy URL of a database; `tester` owns everything."""
+        return f"postgresql+psycopg://{role}@127.0.0.1:{self.port}/{database}"
+
+    def run(self, script: Path, database: str) -> None:
+        """Run a file of SQL with psql, as `tester`."""
+        command = [binary("psql"), "--no-psqlrc", "--quiet", "-h", "127.0.0.1", "-U", "tester"]
+        command += ["-p", str(self.port), "-d", database, "-f", str(script)]
+        _run(command, None, script.parent)
 
     @contextlib.contextmanager
     def database(self, template: str = "template1") -> Iterator[str]:
@@ -53,12 +60,13 @@ class Server:
 @contextlib.contextmanager
 def running_server() -> Iterator[Server]:
     """Start a server in a temporary folder; skips, loudly, where there is no PostgreSQL."""
-    initdb, postgres = _binary("initdb"), _binary("postgres")
-    if initdb is None or postgres is None:
-        message = "NO POSTGRESQL on this machine (initdb, postgres): half of the ledger is untested"
+    try:
+        initdb, postgres = binary("initdb"), binary("postgres")
+    except PostgresMissingError as error:
+        message = f"NO POSTGRESQL, half of the ledger is untested: {error.what} {error.fix}"
         warnings.warn(message, stacklevel=2)
         pytest.skip(message)
-    user = _unprivileged()
+    user = unprivileged()
     folder = Path(tempfile.mkdtemp(prefix="expunge-pg-"))
     if user is not None:
         os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
@@ -85,24 +93,6 @@ def running_server() -> Iterator[Server]:
                 process.kill()
                 process.wait()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _binary(name: str) -> str | None:
-    if found := shutil.which(name):
-        return found
-    for pattern in _FOLDERS:
-        root, _, rest = pattern.partition("*")
-        for folder in sorted(Path(root).parent.glob(f"{Path(root).name}*{rest}"), reverse=True):
-            if (folder / name).exists():
-                return str(folder / name)
-    return None
-
-
-def _unprivileged() -> str | None:
-    if os.geteuid() != 0:
-        return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return next(name for name in ("postgres", "nobody") if name in names)
 
 
 def _environment() -> dict[str, str]:

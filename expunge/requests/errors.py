@@ -11,6 +11,10 @@ class LedgerUnavailableError(TransientError):
     """The database cannot be reached, is busy for too long, or has no room."""
 
 
+class LedgerForbiddenError(TerminalError):
+    """The database does not let this role do what had to be done."""
+
+
 class SourceUnavailableError(TransientError):
     """The database that requests are read from cannot be reached, or broke off."""
 

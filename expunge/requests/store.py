@@ -20,17 +20,24 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from expunge.errors import TerminalError
 from expunge.keys import KeyRing
-from expunge.requests.errors import LedgerUnavailableError
+from expunge.requests.errors import LedgerForbiddenError, LedgerUnavailableError
 from expunge.requests.locks import require_fence
 from expunge.requests.migrations.upgrade import upgrade_to_head
 from expunge.requests.values import Fence
 
 _BUSY_MS = 60_000
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+_FORBIDDEN = "42501"  # insufficient_privilege, of PostgreSQL's error codes
 _WRITER = 0x65787075  # one number for all writers of a database: "expu"
 
 
@@ -94,6 +101,15 @@ def _translated() -> Iterator[None]:
             f"The ledger's database did not answer as it should: {cause}.",
             left="The transaction was rolled back.",
             fix="expunge doctor checks the connection; the same command can be run again",
+        ) from error
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _FORBIDDEN:
+            raise
+        raise LedgerForbiddenError(
+            f"The ledger's database refused: {' '.join(str(error.orig).split())}.",
+            left="The transaction was rolled back.",
+            fix="after an upgrade, run `expunge status` once as the role that owns the ledger's "
+            "tables, then its grants again (docs/deployment.md)",
         ) from error
 
 

@@ -11,10 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from expunge.keys import KeyRing
 from expunge.requests import Batch, Fence, Filing, Ledger, ModelSight, ModelVersion
 from tests.postgres import Server, running_server
+
+GRANTS = Path(__file__).parents[2] / "deploy" / "postgres" / "ledger-grants.sql"
 
 
 @dataclass
@@ -39,6 +42,11 @@ class World:
     clock: Clock
     ledger: Ledger
     filed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str:
+        """The database's URL as the role that owns its tables."""
+        return self.url.replace("//expunge@", "//tester@")
 
     def file(self, *people: str, received: datetime | None = None, **more: Any) -> list[str]:
         """File one request per person; returns the request ids."""
@@ -134,10 +142,15 @@ def postgres() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def migrated_database(postgres: Server) -> Iterator[str]:
-    """Name of a PostgreSQL database at the newest schema, to copy."""
+    """Name of a PostgreSQL database at the newest schema, with the grants that we ship; to copy."""
     with postgres.database() as url, TemporaryDirectory() as keys:
         Ledger.open(url, KeyRing(Path(keys))).close()
-        yield url.rpartition("/")[2]
+        name = url.rpartition("/")[2]
+        engine = sa.create_engine(url, poolclass=sa.NullPool)  # a template takes no connection
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE ROLE expunge LOGIN")
+        postgres.run(GRANTS, name)
+        yield name
 
 
 @pytest.fixture(scope="session")
@@ -165,14 +178,18 @@ def blank_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
 
 @pytest.fixture
 def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database for a ledger, migrated already, which is the slow part."""
+    """A database for a ledger, migrated already, which is the slow part.
+
+    On PostgreSQL for role `expunge`, which has the rights that a deployment gives it, no others.
+    """
     if backend == "sqlite":
         file = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "ledger.db")
         yield f"sqlite:///{file}"
         return
     template = request.getfixturevalue("migrated_database")
-    with request.getfixturevalue("postgres").database(template) as fresh:
-        yield fresh
+    server = request.getfixturevalue("postgres")
+    with server.database(template) as fresh:
+        yield server.url(fresh.rpartition("/")[2], "expunge")
 
 
 @pytest.fixture

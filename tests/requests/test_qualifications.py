@@ -72,7 +72,7 @@ def test_an_unknown_version_and_numbers_that_are_none_are_refused(known: World) 
 )
 def test_records_can_only_be_appended(known: World, change: str) -> None:
     qualify(known, outcome="fail")
-    engine = sa.create_engine(known.url)
+    engine = sa.create_engine(known.owner)
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
         connection.exec_driver_sql(change)
     engine.dispose()

@@ -16,9 +16,10 @@ from alembic.script import ScriptDirectory
 
 from expunge.errors import TerminalError
 from expunge.keys import KeyRing
-from expunge.requests import Ledger, LedgerUnavailableError
+from expunge.requests import Ledger, LedgerForbiddenError, LedgerUnavailableError
 from expunge.requests.migrations.upgrade import HEAD, alembic_config
 from expunge.requests.schema import metadata
+from tests.postgres import Server
 from tests.requests.conftest import World
 
 OPEN = """
@@ -51,7 +52,7 @@ def test_two_processes_may_open_a_fresh_ledger_at_once(blank_url: str, keys: Key
 
 
 def test_the_migrations_make_exactly_the_schema(world: World) -> None:
-    engine = sa.create_engine(world.url)
+    engine = sa.create_engine(world.owner)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
@@ -63,7 +64,7 @@ def test_the_newest_step_is_the_one_that_open_looks_for() -> None:
 
 
 def test_a_ledger_of_a_newer_expunge_is_refused(world: World) -> None:
-    engine = sa.create_engine(world.url)
+    engine = sa.create_engine(world.owner)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     engine.dispose()
@@ -74,17 +75,51 @@ def test_a_ledger_of_a_newer_expunge_is_refused(world: World) -> None:
 @pytest.mark.parametrize("change", ["UPDATE events SET kind = 'x'", "DELETE FROM events"])
 def test_events_can_only_be_appended(world: World, change: str) -> None:
     world.file("a")
-    engine = sa.create_engine(world.url)
+    engine = sa.create_engine(world.owner)
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
         connection.exec_driver_sql(change)
     engine.dispose()
     assert world.kinds() == ["received"]
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE events SET kind = 'x'",
+        "DELETE FROM qualifications",
+        "DELETE FROM requests",
+        "TRUNCATE vault",
+        "DROP TRIGGER events_append_only ON events",
+        "UPDATE alembic_version SET version_num = '0001'",
+        "CREATE TABLE mine (x int)",
+    ],
+)
+def test_the_role_that_runs_batches_cannot_change_history_or_tables(
+    world: World, change: str
+) -> None:
+    world.file("a")
+    engine = sa.create_engine(world.url)
+    refused = pytest.raises(sa.exc.ProgrammingError, match=r"permission denied|must be owner")
+    with refused, engine.begin() as connection:
+        connection.exec_driver_sql(change)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_migration_by_a_role_that_may_not_is_refused_and_says_who_may(
+    world: World, postgres: Server
+) -> None:
+    refused = pytest.raises(LedgerForbiddenError, match="permission denied")
+    with postgres.database() as blank, refused as caught:
+        Ledger.open(blank.replace("//tester@", "//expunge@"), world.keys)
+    assert "owns the ledger's tables" in caught.value.fix
+
+
 def test_a_write_that_fails_half_way_leaves_nothing(world: World) -> None:
     """The events are a claim's last step: without their table it has claimed nothing."""
     world.file("a")
-    engine = sa.create_engine(world.url)
+    engine = sa.create_engine(world.owner)
     with world.ledger.lock("digits") as fence:
         with engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE events RENAME TO hidden")

@@ -1,0 +1,1 @@
+"""What runs expunge on servers: `deploy.stack` on one machine, and the files for containers."""
