@@ -110,7 +110,7 @@ def random_k(sizes: Mapping[str, int], fraction: float, stream: Stream) -> Selec
     """The K elements with the smallest hashes, ties by name and index."""
     elements = sum(sizes.values())
     k = count_of(fraction, elements)
-    last = last_place(everything(sizes), k, stream) if k < elements else None
+    last = last_place(everything(sizes), k, elements, stream) if k < elements else None
     return Selection(k, sizes, dict.fromkeys(sizes, Cut(0, last, 0)), stream)
 
 

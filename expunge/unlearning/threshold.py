@@ -6,15 +6,17 @@ Non-negative float32 numbers order like their bit patterns, so three histogram p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from expunge.errors import TerminalError
-from expunge.unlearning.parameters import CHUNK, spans
+from expunge.unlearning.parameters import spans
 from expunge.unlearning.philox import Indices, Stream
 
 Bits: TypeAlias = npt.NDArray[np.uint32]
@@ -25,7 +27,7 @@ Elements: TypeAlias = Callable[[], Iterator[tuple[str, Indices]]]
 
 _DIGITS = ((21, 11), (10, 11), (0, 10))
 _INFINITE = 0x7F800000 >> 21
-_HASH_BINS, _HASH_SHIFT = 1 << 16, np.uint64(48)
+_HASHES = 1 << 64
 
 
 @dataclass(frozen=True, order=True)
@@ -61,28 +63,32 @@ def cut_after(scores: Scores, k: int, stream: Stream) -> Cut:
         found, tied = found << width | digit, int(counts[digit])
     if places == tied:
         return Cut(found, None, 0)
-    return Cut(found, last_place(lambda: _at(scores, found), places, stream), tied)
+    return Cut(found, last_place(lambda: _at(scores, found), places, tied, stream), tied)
 
 
-def last_place(elements: Elements, count: int, stream: Stream) -> Place:
-    """The `count`-th of the elements in order of hash, name and index.
+def last_place(elements: Elements, count: int, of: int, stream: Stream) -> Place:
+    """The `count`-th of the `of` elements in order of hash, name and index.
 
-    One pass counts hashes by their first 16 bits, a second collects those of the bin in question
-    (a 65,536th of all).
+    Hashes are spread evenly, so it is looked for, in one pass, where `count` / `of` says; with a
+    window of ten standard deviations it is always there, or the window is widened.
     """
-    counts = np.zeros(_HASH_BINS, dtype=np.int64)
-    for name, indices in elements():
-        bins = (stream.hashes(name, indices) >> _HASH_SHIFT).astype(np.int64)
-        counts += np.bincount(bins, minlength=_HASH_BINS)
-    below = np.cumsum(counts)
-    wanted = int(np.searchsorted(below, count))
-    before = int(below[wanted - 1]) if wanted else 0
-    near = [
-        Place(int(value), name, int(index))
-        for name, indices in elements()
-        for value, index in _in_bin(stream.hashes(name, indices), indices, wanted)
-    ]
-    return sorted(near)[count - before - 1]
+    slack = 10 * math.sqrt(count * (of - count) / of) + 10
+    while True:
+        low, high = (_share(count + side * slack, of) for side in (-1, 1))
+        before, near = 0, list[Place]()
+        for name, indices in elements():
+            hashes = stream.hashes(name, indices)
+            before += int(np.count_nonzero(hashes < low))
+            here = (hashes >= low) & (hashes <= high)
+            near += map(Place, hashes[here].tolist(), repeat(name), indices[here].tolist())
+        if before < count <= before + len(near):
+            return sorted(near)[count - before - 1]
+        slack *= 16
+
+
+def _share(count: float, of: int) -> np.uint64:
+    """The hash below which `count` of `of` evenly spread ones are expected."""
+    return np.uint64(min(max(0, int(count / of * _HASHES)), _HASHES - 1))
 
 
 def everything(sizes: Mapping[str, int]) -> Elements:
@@ -104,13 +110,6 @@ def unsound(name: str) -> TerminalError:
     )
 
 
-def _in_bin(
-    hashes: npt.NDArray[np.uint64], indices: Indices, wanted: int
-) -> Iterator[tuple[np.uint64, np.int64]]:
-    here = (hashes >> _HASH_SHIFT) == np.uint64(wanted)
-    return zip(hashes[here], indices[here], strict=True)
-
-
 def _at(scores: Scores, bits: int) -> Iterator[tuple[str, Indices]]:
     for name, values in scores.items():
         for start, stop in spans(values.size):
@@ -123,7 +122,7 @@ def _histogram(scores: Scores, prefix: int, shift: int, width: int) -> npt.NDArr
     """Counts of the next `width` bits of the elements whose bits before them are `prefix`."""
     counts = np.zeros(1 << width, dtype=np.int64)
     for name, values in scores.items():
-        for start, stop in spans(values.size, CHUNK):
+        for start, stop in spans(values.size):
             bits = values[start:stop]
             if shift + width < 32:
                 bits = bits[bits >> (shift + width) == prefix] & ((1 << shift + width) - 1)
