@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, LargeBinary, Table, insert
 
 Convert = Callable[[Any], Any]
 
@@ -36,15 +36,12 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
 
 
 def _converted(values: Sequence[Any], kind: Any, connection: Connection) -> Sequence[Any]:
-    """Values as the driver takes them; one that comes again, as times do, is converted once."""
+    """Values as the driver takes them; where few come again and again, each is converted once."""
     convert: Convert | None = kind.bind_processor(connection.dialect)
-    if convert is None:
+    if convert is None or isinstance(kind, LargeBinary):  # drivers take bytes as they are
         return values
-    known: dict[int, Any] = {}
-    found = []
-    for value in values:
-        key = id(value)  # alive as long as `values`, so no two share it
-        if key not in known:
-            known[key] = convert(value)
-        found.append(known[key])
-    return found
+    distinct = {id(each): each for each in values}  # alive as long as `values`: no id comes twice
+    if 2 * len(distinct) > len(values):
+        return [convert(each) for each in values]
+    known = {key: convert(each) for key, each in distinct.items()}
+    return [known[id(each)] for each in values]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 CHUNK = 10_000  # fewer would write the pages of the random indexes more often
 _LONGEST = 1_000
+_PLAIN = re.compile(rf"[!-~][ -~]{{0,{_LONGEST - 1}}}").fullmatch
+"""Most texts: nothing in them that need be looked at one by one."""
 
 
 class _RequestRow(NamedTuple):
@@ -102,8 +106,14 @@ def request_id(source: str, external_id: str) -> str:
 
 def unfit(filing: Filing) -> str | None:
     """Why a filing cannot be taken, without its content; None if it can."""
-    for name in ("source", "external_id", "subject_id"):
-        if problem := _unfit_text(getattr(filing, name)):
+    texts = {
+        "source": filing.source,
+        "external_id": filing.external_id,
+        "subject_id": filing.subject_id,
+    }
+    for name, text in texts.items():
+        plain = isinstance(text, str) and _PLAIN(text)
+        if not plain and (problem := _unfit_text(text)):
             return f"{name} {problem}"
     if filing.regulation not in REGULATIONS:
         return f"regulation is not one of {', '.join(REGULATIONS)}"
@@ -236,7 +246,7 @@ def _add_targets(rows: _Rows, filing: Filing, request: _RequestRow, intake: Data
 
 def _insert(connection: Connection, rows: _Rows, now: datetime) -> None:
     # In order of their random ids, so that an index page is written once a chunk.
-    insert_rows(connection, requests, sorted(rows.requests))
+    insert_rows(connection, requests, sorted(rows.requests, key=itemgetter(0)))
     insert_rows(connection, targets, rows.targets)
     insert_rows(connection, vault_table, rows.vault)
     record(connection, now, rows.events)

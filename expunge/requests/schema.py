@@ -34,6 +34,8 @@ from sqlalchemy import (
 
 from expunge.requests.values import AUDIT_OUTCOMES, BATCH_STATES, MOCK_KINDS, REQUEST_STATES
 
+_WITHOUT_ZONE = -len("+00:00")
+
 
 class Moment(TypeDecorator[datetime]):
     """An aware datetime, kept in UTC; SQLite knows no zones and stores the naive UTC time."""
@@ -56,6 +58,8 @@ class Moment(TypeDecorator[datetime]):
             return super().bind_processor(dialect)
 
         def text_of(value: datetime | None) -> str | None:
+            if value is not None and value.tzinfo is UTC:
+                return value.isoformat(" ", "microseconds")[:_WITHOUT_ZONE]
             utc = self.process_bind_param(value, dialect)
             return None if utc is None else utc.isoformat(" ", "microseconds")
 

@@ -43,6 +43,8 @@ def _header(first: Line) -> list[str]:
 
 
 def _cells(text: str) -> list[str] | BadRowError:
+    if '"' not in text and "\r" not in text:
+        return text.split(",")  # all that CSV asks of such a line, several times faster
     try:
         return next(csv.reader((text,), strict=True), [])
     except csv.Error:
