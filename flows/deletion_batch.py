@@ -10,7 +10,7 @@ from prefect import flow
 
 from expunge.line import Line, Stations, run_batch
 from flows.limits import ensure_limits
-from tasks import claim, evaluate, gate, promote, publish, report, stage, unlearn, validate
+from tasks import approve, claim, evaluate, gate, promote, publish, report, stage, unlearn, validate
 from tasks.lines import line_at, workspace_root
 
 
@@ -38,6 +38,7 @@ STATIONS = Stations(
     unlearn=lambda line, *rest: unlearn.unlearn(_root(line), *rest),
     evaluate=lambda line, *rest: evaluate.evaluate(_root(line), *rest),
     gate=lambda line, *rest: gate.gate(_root(line), *rest),
+    approve=lambda line, *rest: approve.approve(_root(line), *rest),
     promote=lambda line, *rest: promote.promote(_root(line), *rest),
     hold=lambda line, *rest: promote.hold(_root(line), *rest),
     report=lambda line, *rest: report.report(_root(line), *rest),

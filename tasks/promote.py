@@ -19,7 +19,7 @@ def promote(root: str, batch_id: str, fence: Fence, attempt: Attempt) -> None:
 
 
 @task(**station("hold", timeout=HOUR))
-def hold(root: str, batch_id: str, fence: Fence, model: str, base: str) -> None:
-    """Leave the model in debt."""
+def hold(root: str, batch_id: str, fence: Fence, first: Attempt, why: str) -> None:
+    """Leave the attempt's model in debt."""
     with line_at(root) as line:
-        station_promote.hold(line, batch_id, fence, model, base)
+        station_promote.hold(line, batch_id, fence, first, why)

@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from expunge.cli import (
+    approve,
     audit,
     datasets,
     decisions,
@@ -85,6 +86,7 @@ imports.register(requests.app)
 import_table.register(requests.app)
 decisions.register(requests.app)
 run.register(app)
+approve.register(app)
 report.register(app)
 status.register(app)
 app.add_typer(trace.app, name="trace")

@@ -9,12 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from expunge.cli.command import TERMINAL, TRANSIENT, command, explain
-from expunge.cli.output import facts, plural, print_json, short, state, table
+from expunge.cli.output import facts, minute, plural, print_json, short, state, table
 from expunge.cli.session import Session
 from expunge.errors import ExpungeError
 
 if TYPE_CHECKING:
     from expunge.line import BatchReport, ModelReport
+    from expunge.requests import Approval
 
 
 def register(root: typer.Typer) -> None:
@@ -102,6 +103,9 @@ def show(session: Session, report: BatchReport) -> None:
         if model.plan:
             session.out.print(f"\n{model.plan}", soft_wrap=True)
         session.out.print(f"\n{decision(model)}", soft_wrap=True)
+    for asked in report.approvals:
+        if asked.state == "waiting":
+            session.out.print(f"\n{question(asked)}", soft_wrap=True)
     session.out.print()
     session.out.print(_seconds(report))
 
@@ -133,8 +137,9 @@ def decision(model: ModelReport) -> str:
     """What became of the model, in one sentence."""
     tried = len(model.rungs)
     if model.decision == "held":
+        why = model.why or f"none of {plural(tried, 'rung')} passed"
         return (
-            f"Held: none of {plural(tried, 'rung')} passed, so {model.name} version "
+            f"Held: {why}, so {model.name} version "
             f"{model.version_before} keeps its debt; the next batch, or `expunge train "
             f"{model.name}`, pays it."
         )
@@ -143,6 +148,16 @@ def decision(model: ModelReport) -> str:
     return (
         f"Promoted: {model.name} version {model.version_after} ({how}{refused}) replaces "
         f"version {model.version_before}."
+    )
+
+
+def question(asked: Approval) -> str:
+    """What waits for a person, and how to answer."""
+    return (
+        f"Waiting: {asked.model} version {asked.version} passed the gate and is promoted once "
+        f"somebody approves it, until {minute(asked.expires_at)} UTC.\n"
+        f"  expunge approve {asked.batch_id} --model {asked.model} --reason TEXT\n"
+        f"  expunge reject {asked.batch_id} --model {asked.model} --reason TEXT"
     )
 
 

@@ -13,12 +13,12 @@ from rich.text import Text
 
 from expunge.cli.budget import Spending, budget_tables, spending
 from expunge.cli.command import command, explain
-from expunge.cli.output import plural, print_json, print_parts, short, state, table
+from expunge.cli.output import minute, plural, print_json, print_parts, short, state, table
 from expunge.cli.session import Session
 from expunge.errors import TransientError
 
 if TYPE_CHECKING:
-    from expunge.requests import Batch, Status
+    from expunge.requests import Approval, Batch, Status
     from expunge.workspace import Workspace
 
 
@@ -61,6 +61,7 @@ class Overview:
     batches: Mapping[str, Any]
     models: tuple[ModelLine, ...]
     datasets: tuple[DatasetLine, ...]
+    approvals: tuple[Approval, ...] = ()
 
 
 def register(root: typer.Typer) -> None:
@@ -97,6 +98,7 @@ def look(
         },
         models=_models(session, workspace, found),
         datasets=_datasets(workspace, found),
+        approvals=found.approvals,
     )
 
 
@@ -178,9 +180,15 @@ def _datasets(workspace: Workspace, found: Status) -> tuple[DatasetLine, ...]:
 def _print(session: Session, overview: Overview) -> None:
     side_by_side = Table.grid(padding=(0, 3))
     side_by_side.add_row(*_requests(overview), _batches(overview))
+    asked = [_approval_table(overview)] if overview.approvals else []
     budgets = budget_tables({model.name: model.budget for model in overview.models})
     print_parts(
-        session.out, side_by_side, _model_table(overview), *budgets, _dataset_table(overview)
+        session.out,
+        side_by_side,
+        *asked,
+        _model_table(overview),
+        *budgets,
+        _dataset_table(overview),
     )
 
 
@@ -206,6 +214,14 @@ def _batches(overview: Overview) -> Table:
         rows.add_row("none yet", "")
     for batch in overview.batches["under_way"]:
         rows.add_row(Text(batch["id"], "yellow"), "open")
+    return rows
+
+
+def _approval_table(overview: Overview) -> Table:
+    rows = table("waits for approval", "version", "in place of", "batch", "until (UTC)")
+    for asked in overview.approvals:
+        until = Text(minute(asked.expires_at), "yellow")
+        rows.add_row(asked.model, asked.version, asked.base, asked.batch_id, until)
     return rows
 
 

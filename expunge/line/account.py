@@ -14,7 +14,7 @@ from expunge.evaluation.duplicates import Duplicates
 from expunge.line.attempt import Attempt
 from expunge.line.context import Line
 from expunge.line.qualification import REQUEST, settings_digest
-from expunge.line.report import attempts, plan_words, seconds
+from expunge.line.report import attempts, held, plan_words, seconds
 from expunge.line.request import validity_of
 from expunge.report import (
     AuditRecord,
@@ -87,15 +87,17 @@ def _model(line: Line, batch_id: str, name: str, champion: str | None) -> ModelP
     decided, version = line.ledger.decisions(batch_id).get(name, (None, None))
     tried = attempts(line, batch_id, name)
     rungs = tuple(_rung(line, attempt) for attempt in tried)
+    asked = line.ledger.approvals(batch_id)
     promoted = bool(tried) and line.ledger.outcome(batch_id, "promote", tried[-1].part) is not None
-    held = [part for part in line.ledger.parts(batch_id, "hold") if part.split("/")[0] == name]
-    kept = str(line.found(batch_id, "hold", held[-1])["while_held"]) if held else ""
+    kept = held(line, batch_id, name) if decided == "held" else {}
     return ModelPart(
         name=name,
         version_before=champion,
         version_after=version or champion,
         decision=decided,
-        while_held=kept if decided == "held" else "",
+        while_held=str(kept.get("while_held", "")),
+        why=str(kept.get("why", "")),
+        approvals=tuple(each for each in asked if each.model == name),
         plan=plan_words(line, batch_id, name),
         facts=tuple(_facts(line, batch_id, part) for part in _fact_parts(line, batch_id, name)),
         rungs=rungs,

@@ -115,9 +115,10 @@ def _should_wait(
     requests = [line.ledger.request(claim.request_id) for claim in staying]
     oldest = min(request.received_at for request in requests)
     nearest = min(request.due_at for request in requests)
+    urgent = line.workspace.settings.schedule.urgent_days
     return any(
         rows < gate.min_rows
         and now - oldest < timedelta(days=gate.max_wait_days)
-        and nearest - now > timedelta(days=gate.near_deadline_days)
+        and nearest - now > timedelta(days=max(gate.near_deadline_days, urgent))
         for gate in policies
     )

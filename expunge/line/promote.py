@@ -35,16 +35,20 @@ def promote(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
         line.progress("promote", f"{attempt.model}: version {registered.version} is champion")
 
 
-def hold(line: Line, batch_id: str, fence: Fence, model: str, base: str) -> None:
-    """No rung passed: the model keeps its debt, and serves on or is withdrawn as its spec says."""
-    with line.station(batch_id, "hold", fence, f"{model}/{base}") as outcome:
+def hold(line: Line, batch_id: str, fence: Fence, first: Attempt, why: str = "") -> None:
+    """The attempt's model keeps its debt, and serves on or is withdrawn as its spec says.
+
+    `why` where a candidate passed and was not to be promoted; else no rung passed.
+    """
+    model = first.model
+    with line.station(batch_id, "hold", fence, f"{model}/{first.base}") as outcome:
         if outcome is None:
             return
         policy = line.workspace.model(model).while_held
         if policy == "withdraw":
             line.registry.withdraw(model)
         line.ledger.settle(fence, batch_id, model, decision="held", version=None)
-        outcome |= {"while_held": policy}
+        outcome |= {"while_held": policy, "why": why}
         line.progress("promote", f"{model}: held, in debt")
 
 

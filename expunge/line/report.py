@@ -9,7 +9,7 @@ from typing import Any
 
 from expunge.line.attempt import Attempt
 from expunge.line.context import Line
-from expunge.requests import Decision
+from expunge.requests import Approval, Decision
 
 STATIONS = ("claim", "stage", "validate", "publish", "unlearn", "evaluate", "gate", "promote")
 
@@ -42,7 +42,10 @@ class RungReport:
 
 @dataclass(frozen=True)
 class ModelReport:
-    """What the batch did to one governed model; `plan` says why rungs were skipped or moved."""
+    """What the batch did to one governed model.
+
+    `plan` says why rungs were skipped or moved, `why` why one that passed was not promoted.
+    """
 
     name: str
     version_before: str | None
@@ -52,11 +55,15 @@ class ModelReport:
     metrics: dict[str, Any]
     rungs: tuple[RungReport, ...]
     plan: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class BatchReport:
-    """One batch: requests by state, dataset, models, seconds by station."""
+    """One batch: requests by state, dataset, models, seconds by station.
+
+    `approvals`: what a person was asked, and answered.
+    """
 
     batch_id: str
     state: str
@@ -64,6 +71,7 @@ class BatchReport:
     dataset: DatasetReport
     models: tuple[ModelReport, ...]
     seconds: Mapping[str, float]
+    approvals: tuple[Approval, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts and lists."""
@@ -84,6 +92,7 @@ def batch_report(line: Line, batch_id: str) -> BatchReport:
             if (report := _model(line, batch_id, model, batch.champions[model]))
         ),
         seconds=seconds(line, batch_id),
+        approvals=line.ledger.approvals(batch_id),
     )
 
 
@@ -120,6 +129,7 @@ def _model(line: Line, batch_id: str, model: str, champion: str | None) -> Model
         metrics=rungs[-1].metrics if promoted else {},
         rungs=rungs,
         plan=plan_words(line, batch_id, model),
+        why=str(held(line, batch_id, model).get("why", "")) if decision == "held" else "",
     )
 
 
@@ -127,6 +137,12 @@ def plan_words(line: Line, batch_id: str, model: str) -> str:
     """Why the ladder was not tried as the spec has it, of the last base; empty if it was."""
     parts = [p for p in line.ledger.parts(batch_id, "plan") if p.split("/")[0] == model]
     return str(line.found(batch_id, "plan", parts[-1])["why"]) if parts else ""
+
+
+def held(line: Line, batch_id: str, model: str) -> Mapping[str, Any]:
+    """The last outcome of station hold for a model; empty where there is none."""
+    parts = [part for part in line.ledger.parts(batch_id, "hold") if part.split("/")[0] == model]
+    return line.found(batch_id, "hold", parts[-1]) if parts else {}
 
 
 def attempts(line: Line, batch_id: str, model: str) -> list[Attempt]:

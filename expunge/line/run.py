@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from expunge.errors import TerminalError
+from expunge.line.approve import Answer, approve
 from expunge.line.attempt import Attempt, base_of, models_to_settle
 from expunge.line.claim import claim
 from expunge.line.context import Line
@@ -41,13 +42,17 @@ class Stations:
     unlearn: Callable[[Line, str, Fence, Attempt], None] = unlearn
     evaluate: Callable[[Line, str, Fence, Attempt], None] = evaluate
     gate: Callable[[Line, str, Fence, Attempt], bool] = gate
+    approve: Callable[[Line, str, Fence, Attempt], Answer] = approve
     promote: Callable[[Line, str, Fence, Attempt], None] = promote
-    hold: Callable[[Line, str, Fence, str, str], None] = hold
+    hold: Callable[[Line, str, Fence, Attempt, str], None] = hold
     report: Callable[[Line, str, Fence], None] = report
 
 
 def run_batch(line: Line, dataset: str, stations: Stations | None = None) -> BatchReport | None:
-    """Run the open batch of `dataset`, or a new one, to its end; None if nothing is pending."""
+    """Run the open batch of `dataset`, or a new one; None if nothing is pending.
+
+    To its end, or to where it has to wait for a person: the next run goes on from there.
+    """
     do = stations or Stations()
     with line.lock(dataset) as fence:
         batch_id = do.claim(line, dataset, fence)
@@ -67,44 +72,50 @@ def _erase(line: Line, batch_id: str, fence: Fence, do: Stations) -> None:
     do.stage(line, batch_id, fence)
     do.validate(line, batch_id, fence)
     do.publish(line, batch_id, fence)
-    _settle_all(line, batch_id, fence, do)
-    line.ledger.finish(fence, batch_id)
+    if _settle_all(line, batch_id, fence, do):
+        line.ledger.finish(fence, batch_id)
 
 
-def _settle_all(line: Line, batch_id: str, fence: Fence, do: Stations) -> None:
-    """Bring every model to a decision; one that cannot be does not keep the others waiting."""
+def _settle_all(line: Line, batch_id: str, fence: Fence, do: Stations) -> bool:
+    """Bring every model to a decision; one that cannot be does not keep the others waiting.
+
+    False where a person has to decide first.
+    """
     failed: list[TerminalError] = []
+    decided = True
     for model in models_to_settle(line, batch_id):
         try:
-            _settle(line, batch_id, fence, model, do)
+            decided &= _settle(line, batch_id, fence, model, do)
         except TerminalError as error:
             failed.append(error)
     if failed:
         raise failed[0]
+    return decided
 
 
-def _settle(line: Line, batch_id: str, fence: Fence, model: str, do: Stations) -> None:
-    """Bring one model to a decision; begin again where someone else moved its champion."""
+def _settle(line: Line, batch_id: str, fence: Fence, model: str, do: Stations) -> bool:
+    """Bring one model to a decision; begin again where someone else moved its champion.
+
+    False where a person has to decide first.
+    """
     base = line.ledger.batch(batch_id).champions.get(model)
     for _ in range(MOVES):
         if base is None:
             base = line.registry.champion(model)
         if base is None:
-            do.hold(line, batch_id, fence, model, "none")
-            return
+            do.hold(line, batch_id, fence, Attempt(batch_id, model, "none", 0), "")
+            return True
         known = base_of(line, model, base)
         if line.ledger.may_serve(model, base):
             line.ledger.record_promotion(fence, model, base)
             decision: Decision = "promoted" if known.kind == "unlearned" else "retrained"
             line.ledger.settle(fence, batch_id, model, decision=decision, version=base)
-            return
+            return True
         try:
-            _climb(line, fence, Attempt(batch_id, model, base, 0), do)
+            return _climb(line, fence, Attempt(batch_id, model, base, 0), do)
         except ChampionMovedError as moved:
             base = moved.found
             line.progress("promote", f"{model}: champion moved to {base}; unlearning that")
-        else:
-            return
     raise TerminalError(
         f"The champion of {model!r} was changed by others {MOVES} times during batch {batch_id}.",
         left="The dataset is erased; the model keeps its debt.",
@@ -112,14 +123,23 @@ def _settle(line: Line, batch_id: str, fence: Fence, model: str, do: Stations) -
     )
 
 
-def _climb(line: Line, fence: Fence, first: Attempt, do: Stations) -> None:
-    """Try the planned rungs until one may be promoted; hold the model if none may."""
-    batch_id = first.batch_id
+def _climb(line: Line, fence: Fence, first: Attempt, do: Stations) -> bool:
+    """Try the planned rungs until one may be promoted; hold the model if none may.
+
+    False where a person has to decide first.
+    """
+    batch_id, why = first.batch_id, ""
     for rung in plan(line, fence, first):
         attempt = replace(first, rung=rung)
         do.unlearn(line, batch_id, fence, attempt)
         do.evaluate(line, batch_id, fence, attempt)
         if do.gate(line, batch_id, fence, attempt):
-            do.promote(line, batch_id, fence, attempt)
-            return
-    do.hold(line, batch_id, fence, first.model, first.base)
+            answer = do.approve(line, batch_id, fence, attempt)
+            if answer.may:
+                do.promote(line, batch_id, fence, attempt)
+            if answer.may is not False:
+                return answer.may is not None
+            why = answer.why
+            break
+    do.hold(line, batch_id, fence, first, why)
+    return True

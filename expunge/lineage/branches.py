@@ -7,7 +7,16 @@ from typing import Any
 
 from expunge.lineage.graph import Node
 from expunge.lineage.tree import Tree, facts
-from expunge.requests import Batch, DatasetVersion, Derived, Links, ModelVersion, Request, Target
+from expunge.requests import (
+    Approval,
+    Batch,
+    DatasetVersion,
+    Derived,
+    Links,
+    ModelVersion,
+    Request,
+    Target,
+)
 
 _CRITERIA = ("estimate", "reference", "margin", "outcome")
 _SHARDS = 20
@@ -31,7 +40,7 @@ def request_node(links: Links, request: Request) -> Node:
 
 
 def batch_node(links: Links, batch: Batch) -> Node:
-    """A batch: the versions before and after, its shards, the rungs tried by each model."""
+    """A batch: versions before and after, shards, each model's rungs, and people's answers."""
     after = links.version_of(batch.id)
     staged = links.staged(batch.id)
     touched = staged.get("touched", ())
@@ -127,6 +136,8 @@ def _models(links: Links, batch: Batch) -> Iterator[Tree]:
     rungs: dict[str, list[Tree]] = {}
     for part, verdict in links.judged(batch.id):
         rungs.setdefault(part.split("/")[0], []).append(_rung(part, verdict))
+    for asked in links.approvals(batch.id):
+        rungs.setdefault(asked.model, []).append(_approval(asked))
     decisions = links.decisions(batch.id)
     for model in sorted({*rungs, *decisions}):
         decision, version = decisions.get(model, (None, None))
@@ -134,6 +145,20 @@ def _models(links: Links, batch: Batch) -> Iterator[Tree]:
             decision=decision, champion_at_claim=batch.champions.get(model), version=version
         )
         yield Tree("decision", model, told, tuple(rungs.get(model, ())))
+
+
+def _approval(asked: Approval) -> Tree:
+    """What a person was asked about one candidate, and answered."""
+    told = facts(
+        state=asked.state,
+        by=asked.decided_by,
+        reason=asked.reason,
+        asked_at=asked.asked_at,
+        expires_at=asked.expires_at if asked.state == "waiting" else None,
+        decided_at=asked.decided_at,
+        digest=asked.digest,
+    )
+    return Tree("approval", f"{asked.model} {asked.version}", told)
 
 
 def _rung(part: str, verdict: Mapping[str, Any]) -> Tree:

@@ -8,6 +8,7 @@ here: whoever may write to it could put code there. Only safetensors and JSON ar
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tempfile
@@ -32,6 +33,7 @@ from expunge.lineage.runs import Run, discard_runs
 
 # Without it MLflow opens an experiment on its pages for language models.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
+_ADDED_BY_DOWNLOAD = "registered_model_meta"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/@+#=-]{0,499}")
 
 
@@ -96,6 +98,17 @@ class Registry(Aliases):
         location = self._location(model, version)
         with self._scratch() as scratch:
             yield self._download(location, scratch)
+
+    def digest(self, model: str, version: str) -> str:
+        """SHA-256 of every file that a version was registered with, names and bytes."""
+        total = hashlib.sha256()
+        with self.fetched(model, version) as folder:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                if path.name != _ADDED_BY_DOWNLOAD:
+                    with path.open("rb") as file:
+                        own = hashlib.file_digest(file, "sha256").hexdigest()
+                    total.update(f"{path.relative_to(folder).as_posix()}\0{own}\n".encode())
+        return total.hexdigest()
 
     def table(self, model: str, version: str) -> list[dict[str, Any]]:
         """The metric table that was logged with a version."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from expunge.evaluation import Criterion, Metric, RequestKind
-from expunge.requests import Asked, BatchState, Decision
+from expunge.requests import Approval, Asked, BatchState, Decision
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,8 @@ class RungPart:
 class ModelPart:
     """What became of one governed model; `decision` None while there is none.
 
-    `while_held` says whether the old champion serves on; empty unless the model is held.
+    `while_held` says whether the old champion serves on; empty unless the model is held. `why`
+    says why a candidate that passed was not promoted, `approvals` what people were asked.
     `promoted` is the rung that made the new version, None where no rung of this batch did.
     """
 
@@ -134,6 +135,13 @@ class ModelPart:
     facts: tuple[RequestFacts, ...]
     rungs: tuple[RungPart, ...]
     promoted: RungPart | None
+    why: str = ""
+    approvals: tuple[Approval, ...] = ()
+
+    @property
+    def waiting(self) -> Approval | None:
+        """The question that nobody has answered yet."""
+        return next((each for each in self.approvals if each.state == "waiting"), None)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from expunge.report.value import MeasuredRow, ModelPart, Report, RungPart
+from expunge.requests import Approval
 
 METRICS: Mapping[str, tuple[str, str]] = {
     "hard_row_auc": ("AUC on hard rows", "can an attacker tell hard forgotten rows from unseen?"),
@@ -85,13 +86,20 @@ STATES: Mapping[str, str] = {
 def decision(model: ModelPart) -> str:
     """What became of a model, in one sentence."""
     tried = len(model.rungs)
+    if model.waiting is not None:
+        return (
+            f"{model.name}: version {model.waiting.version} passed the gate and waits for "
+            f"approval until {model.waiting.expires_at:%Y-%m-%d %H:%M} UTC; version "
+            f"{model.version_before} serves."
+        )
     if model.decision is None:
         return f"{model.name}: not decided yet."
     if model.decision == "held":
         serving = "is withdrawn" if model.while_held == "withdraw" else "serves on"
         return (
-            f"{model.name} is held: {_none_of(tried)}, so version {model.version_before} {serving} "
-            "and keeps its debt until the next batch or training pays it."
+            f"{model.name} is held: {model.why or _none_of(tried)}, so version "
+            f"{model.version_before} {serving} and keeps its debt until the next batch or training "
+            "pays it."
         )
     if model.promoted is None:
         return (
@@ -110,12 +118,25 @@ def decisions(report: Report) -> tuple[str, ...]:
     if report.state in ("failed", "postponed"):
         return (f"The batch {report.state}, and nothing was changed: {report.reason}.",)
     if not report.over:
-        return (f"The batch is under way: {report.state}.", *map(decision, _decided(report)))
+        return (f"The batch is under way: {report.state}.", *map(decision, _told(report)))
     if report.erasure is None:
         return ("Nothing was erased: none of the people asked about has rows to erase.",)
     if not report.models:
         return ("No governed model had seen these rows, so none had to forget them.",)
     return tuple(map(decision, report.models))
+
+
+def answer(asked: Approval) -> str:
+    """What a person was asked about a candidate, and answered, in one sentence."""
+    what = f"Version {asked.version}, SHA-256 {asked.digest[:12]}…,"
+    if asked.decided_by is not None:
+        return (
+            f"{what} was {asked.state} by {asked.decided_by} on "
+            f"{asked.decided_at:%Y-%m-%d %H:%M} UTC: {asked.reason}"
+        )
+    if asked.state == "waiting":
+        return f"{what} waits for approval until {asked.expires_at:%Y-%m-%d %H:%M} UTC."
+    return f"{what} was not approved ({asked.state}): {asked.reason}."
 
 
 def title(name: str) -> str:
@@ -152,8 +173,9 @@ def has_perturbed(rung: RungPart) -> bool:
     return any(row.metric.name == "ud" and not row.metric.undefined for row in rung.measured)
 
 
-def _decided(report: Report) -> list[ModelPart]:
-    return [model for model in report.models if model.decision is not None]
+def _told(report: Report) -> list[ModelPart]:
+    """Models that something can be said of before the batch is over."""
+    return [model for model in report.models if model.decision or model.waiting]
 
 
 def _grounds(model: ModelPart) -> str:

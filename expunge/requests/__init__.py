@@ -3,6 +3,7 @@
 Requests, targets, settlements, batches and events; the vault; deadlines; intake formats.
 """
 
+from expunge.requests.backlog import Backlog
 from expunge.requests.errors import (
     DatasetLockedError,
     FilingError,
@@ -22,6 +23,8 @@ from expunge.requests.status import DatasetStatus, Deadlines, ModelStatus, Statu
 from expunge.requests.summary import Asked, BatchSummary
 from expunge.requests.values import (
     MOCK_KINDS,
+    Approval,
+    ApprovalState,
     AuditOutcome,
     Batch,
     BatchState,
@@ -52,8 +55,11 @@ from expunge.requests.versions import Suppressed
 
 __all__ = [
     "MOCK_KINDS",
+    "Approval",
+    "ApprovalState",
     "Asked",
     "AuditOutcome",
+    "Backlog",
     "Batch",
     "BatchState",
     "BatchSummary",

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Row, and_, select
 
 from expunge.keys import ReferenceKey
-from expunge.requests import batches, reading, settling
+from expunge.requests import approvals, batches, reading, settling
 from expunge.requests.pages import Page
 from expunge.requests.schema import events, outcomes, requests, suppressions, targets
-from expunge.requests.values import Batch, DatasetVersion, Event, Request
+from expunge.requests.values import Approval, Batch, DatasetVersion, Event, Request
 from expunge.requests.version_links import VersionLinks
 
 _ERASED = ("erased_model_pending", "completed")
@@ -70,6 +70,10 @@ class Links(VersionLinks):
         """What the gate said, by part, in the order in which it was asked."""
         found = self._outcomes(batch_id)
         return tuple((row.part, row.payload) for row in found if row.station == "gate")
+
+    def approvals(self, batch_id: str) -> tuple[Approval, ...]:
+        """What a person was asked about the candidates of a batch, and answered."""
+        return approvals.of_batch(self.connection, batch_id)
 
     def staged(self, batch_id: str) -> Mapping[str, Any]:
         """What stage counted; empty before it ran."""

@@ -11,10 +11,10 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from expunge.errors import TransientError
 from expunge.requests.errors import DatasetLockedError, LockLostError
@@ -49,6 +49,12 @@ def hold(store: Store, dataset: str, lease_seconds: float) -> Iterator[Fence]:
         _release(store, fence)
 
 
+def is_held(connection: Connection, dataset: str, now: datetime) -> bool:
+    """Whether a process that is not known to be dead holds the lock, within its lease."""
+    row = connection.execute(select(locks).where(locks.c.dataset == dataset)).one_or_none()
+    return row is not None and _is_held(row, now)
+
+
 def require_fence(connection: Connection, fence: Fence) -> None:
     """Raise LockLostError unless `fence` is the dataset's current holder."""
     row = connection.execute(
@@ -68,7 +74,7 @@ def _acquire(store: Store, dataset: str, lease_seconds: float) -> Fence:
         now = store.now()
         row = connection.execute(select(locks).where(locks.c.dataset == dataset)).one_or_none()
         if row is not None and row.holder is not None:
-            if now < row.expires_at and not is_dead(row.holder):
+            if _is_held(row, now):
                 raise DatasetLockedError(
                     f"Dataset {dataset!r} is being written by {row.holder}, whose lease runs "
                     f"until {row.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
@@ -87,6 +93,10 @@ def _acquire(store: Store, dataset: str, lease_seconds: float) -> Fence:
         else:
             connection.execute(update(locks).where(locks.c.dataset == dataset).values(**values))
     return Fence(dataset, token, holder)
+
+
+def _is_held(row: Row[Any], now: datetime) -> bool:
+    return row.holder is not None and now < row.expires_at and not is_dead(row.holder)
 
 
 def _beat(store: Store, fence: Fence, lease_seconds: float, stop: threading.Event) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from expunge.requests import (
+    approvals,
     batches,
     derived,
     erasures,
@@ -15,9 +16,11 @@ from expunge.requests import (
     settling,
     versions,
 )
+from expunge.requests.approvals import Verdict
 from expunge.requests.links import Links
 from expunge.requests.store import Store
 from expunge.requests.values import (
+    Approval,
     AuditOutcome,
     DatasetVersion,
     Decision,
@@ -145,6 +148,32 @@ class Register:
         """What a batch decided on each model so far, with the version that serves since."""
         with self._store.read() as connection:
             return settling.decisions(connection, batch_id)
+
+    def ask_approval(self, fence: Fence, asked: Approval) -> Approval:
+        """Put a candidate to a person, once; the question as it stands."""
+        return approvals.ask(self._store, fence, asked)
+
+    def decide_approval(
+        self, batch_id: str, model: str | None, verdict: Verdict, *, by: str, reason: str
+    ) -> Approval:
+        """A person's answer; TransitionError once the question is not open any more."""
+        return approvals.decide(self._store, batch_id, model, verdict, by=by, reason=reason)
+
+    def close_approval(
+        self, fence: Fence, found: Approval, state: Literal["expired", "void"], reason: str
+    ) -> Approval:
+        """End a question that was not answered in time, or that has no object any more."""
+        return approvals.close(self._store, fence, found, state, reason)
+
+    def approval(self, batch_id: str, part: str) -> Approval | None:
+        """The question about one attempt."""
+        with self._store.read() as connection:
+            return approvals.find(connection, batch_id, part)
+
+    def approvals(self, batch_id: str) -> tuple[Approval, ...]:
+        """Every question of a batch, in order."""
+        with self._store.read() as connection:
+            return approvals.of_batch(connection, batch_id)
 
     def may_serve(self, model: str, version: str) -> bool:
         """Whether the version holds no erased row that it saw."""

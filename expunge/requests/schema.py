@@ -32,7 +32,13 @@ from sqlalchemy import (
     text,
 )
 
-from expunge.requests.values import AUDIT_OUTCOMES, BATCH_STATES, MOCK_KINDS, REQUEST_STATES
+from expunge.requests.values import (
+    APPROVAL_STATES,
+    AUDIT_OUTCOMES,
+    BATCH_STATES,
+    MOCK_KINDS,
+    REQUEST_STATES,
+)
 
 _WITHOUT_ZONE = -len("+00:00")
 
@@ -206,6 +212,26 @@ outcomes = Table(
     _text("part", primary_key=True),
     Column("payload", JSON, nullable=False),
     _moment("at"),
+)
+
+# Questions to a person about a candidate that passed the gate; `part` is the attempt's.
+approvals = Table(
+    "approvals",
+    metadata,
+    _text("batch_id", ForeignKey(_BATCH), primary_key=True),
+    _text("part", primary_key=True),
+    _text("model"),
+    _text("base"),
+    _text("version"),
+    _text("digest"),
+    _moment("asked_at"),
+    _moment("expires_at"),
+    _text("state"),
+    _moment("decided_at", nullable=True),
+    _maybe("decided_by"),
+    _maybe("reason"),
+    _one_of("state", APPROVAL_STATES),
+    _where("ix_approvals_waiting", "expires_at", where="state = 'waiting'"),
 )
 
 effects = Table(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from expunge.requests import batches, models
+from expunge.requests import approvals, batches, models
 from expunge.requests.chunks import chunked
 from expunge.requests.errors import illegal
 from expunge.requests.events import Draft, record
@@ -59,6 +59,7 @@ def settle(
             raise illegal("Model", model, "without a version", decision, ("given one",))
         now = store.now()
         _decide(connection, batch_id, model, decision, version)
+        approvals.void(connection, found, model, now)
         told = {"decision": decision, "version": version}
         record(connection, now, [Draft("decided", None, batch_id, found.dataset, model, told)])
         if decision == "held":
@@ -82,6 +83,7 @@ def settle_by_training(store: Store, fence: Fence, model: str, version: str) -> 
         now = store.now()
         for batch_id in sorted({row.batch_id for row in rows}):
             _decide(connection, batch_id, model, "retrained", version)
+            approvals.void(connection, batches.batch(connection, batch_id), model, now)
             told = {"decision": "retrained", "version": version}
             record(connection, now, [Draft("decided", None, batch_id, fence.dataset, model, told)])
         _pay(connection, rows, model, version, now)

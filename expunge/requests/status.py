@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from expunge.requests import models, settling, versions
+from expunge.requests import approvals, models, settling, versions
 from expunge.requests.schema import batches, dataset_versions, model_versions, requests, targets
-from expunge.requests.values import OPEN_STATES, DatasetVersion
+from expunge.requests.values import OPEN_STATES, Approval, DatasetVersion
 
 _SOON = timedelta(days=5)
 
@@ -62,6 +62,7 @@ class Status:
     batches: Mapping[str, int]
     models: tuple[ModelStatus, ...]
     datasets: tuple[DatasetStatus, ...]
+    approvals: tuple[Approval, ...] = ()
 
 
 def status(connection: Connection, now: datetime) -> Status:
@@ -73,6 +74,7 @@ def status(connection: Connection, now: datetime) -> Status:
         batches=_by_state(connection, batches.c.state),
         models=_models(connection),
         datasets=_datasets(connection),
+        approvals=approvals.waiting(connection),
     )
 
 

@@ -33,6 +33,7 @@ ModelKind = Literal["trained", "unlearned", "retrained"]
 VersionKind = Literal["ingest", "erasure"]
 MockKind = Literal["subjects", "rows", "class"]
 AuditOutcome = Literal["pass", "fail", "inconclusive"]
+ApprovalState = Literal["waiting", "approved", "rejected", "expired", "void"]
 Position = str | int | float  # a value of a table's cursor column
 
 REGULATIONS: tuple[str, ...] = get_args(Regulation)
@@ -40,6 +41,7 @@ REQUEST_STATES: tuple[str, ...] = get_args(RequestState)
 BATCH_STATES: tuple[str, ...] = get_args(BatchState)
 MOCK_KINDS: tuple[MockKind, ...] = get_args(MockKind)
 AUDIT_OUTCOMES: tuple[AuditOutcome, ...] = get_args(AuditOutcome)
+APPROVAL_STATES: tuple[str, ...] = get_args(ApprovalState)
 OPEN_STATES = ("received", "on_hold", "pending", "claimed", "erased_model_pending", "blocked")
 
 
@@ -241,6 +243,29 @@ class Qualification:
     metrics: dict[str, Any]
     outcome: AuditOutcome
     created_at: datetime
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A question to a person about one candidate, and its answer.
+
+    `part` is the attempt's, `base` the champion that it replaces, `digest` the SHA-256 of the
+    registered files. Nobody answered one that is `expired`; one that is `void` is about a
+    candidate that could not be promoted any more.
+    """
+
+    batch_id: str
+    part: str
+    model: str
+    base: str
+    version: str
+    digest: str
+    asked_at: datetime
+    expires_at: datetime
+    state: ApprovalState = "waiting"
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from expunge.requests import batches, dispositions, effects, outcomes
+from expunge.requests import backlog, batches, dispositions, effects, outcomes
+from expunge.requests.backlog import Backlog
 from expunge.requests.store import Store
 from expunge.requests.summary import BatchSummary, summary
 from expunge.requests.values import Batch, BatchState, Claim, Effect, Fence
@@ -16,6 +17,11 @@ class Workbench:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def backlog(self, dataset: str) -> Backlog:
+        """What waits in a dataset, and until when."""
+        with self._store.read() as connection:
+            return backlog.backlog(connection, dataset, self._store.now())
 
     def open_batch(self, dataset: str) -> Batch | None:
         """The dataset's unfinished batch."""

@@ -94,6 +94,18 @@ class BatchSettings(Concern):
     max_batch: int = Field(10_000, ge=1, description="targets of one batch at most")
 
 
+class ScheduleSettings(Concern):
+    """What a scheduled run takes upon itself."""
+
+    model_config = SettingsConfigDict(env_prefix="EXPUNGE_SCHEDULE_")
+
+    urgent_days: int = Field(
+        5, ge=0, description="a deadline so many days away is near: it does not wait for the night"
+    )
+    batches: int = Field(100, ge=1, description="batches of one run at most")
+    hours: float = Field(12, gt=0, description="after these a run begins no further batch")
+
+
 class LockSettings(Concern):
     """The lock that makes one process the only writer of a dataset."""
 
@@ -138,4 +150,5 @@ class Settings:
     folders: FolderSettings
     git: GitSettings
     batches: BatchSettings
+    schedule: ScheduleSettings
     locks: LockSettings

@@ -16,7 +16,11 @@ Argument = int | float | str | bool | list[int] | list[float] | None
 
 
 class GateSpec(Spec):
-    """Margins of the gate (method.md, section 3) and what an inconclusive verdict does."""
+    """Margins of the gate (method.md, section 3) and what an inconclusive verdict does.
+
+    With `approval: required` a candidate that passed waits for a person's yes, `approval_hours`
+    long; without one the model is held.
+    """
 
     hard_row_auc: Annotated[float, Field(gt=0, le=0.5)] = 0.15
     min_hard_rows: Annotated[int, Field(ge=2)] = 50
@@ -39,6 +43,8 @@ class GateSpec(Spec):
     qualification_days: Annotated[
         int, Field(ge=1, description="how old an audit record may be for `qualified`")
     ] = 30
+    approval: Literal["none", "required"] = "none"
+    approval_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 72
 
     def utility(self, task: Task) -> float:
         """The margin on held-out rows: of accuracy, or of the error's relative growth."""

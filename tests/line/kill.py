@@ -52,6 +52,8 @@ WRITES = (
     "invalidate_derived",
     "record_model",
     "record_promotion",
+    "ask_approval",
+    "close_approval",
     "settle",
     "finish",
 )
