@@ -24,10 +24,13 @@ import pytest
 import yaml
 
 from expunge.line import open_line
-from expunge.workspace import QUIET
+from expunge.workspace import QUIET, init_workspace
+from tests.cli.conftest import Expunge
+from tests.cli.test_approve import ask
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NIGHTLY = "deletion-batches/nightly"
+URGENT = "deletion-batches/urgent"
 PREFECT = [sys.executable, "-m", "prefect"]
 pytestmark = pytest.mark.slow
 
@@ -96,6 +99,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "1",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "OMP_NUM_THREADS": "1",
     }
@@ -149,10 +154,12 @@ def test_the_file_names_no_dataset_and_no_workspace() -> None:
     deployments = yaml.safe_load((CHECKOUT / "prefect.yaml").read_text())["deployments"]
     assert [(one["name"], one["work_pool"]["name"]) for one in deployments] == [
         ("nightly", "cpu"),
+        ("urgent", "cpu"),
         ("nightly-gpu", "gpu"),
         ("weekly", "cpu"),
     ]
-    assert not [one for one in deployments if one.get("parameters")]
+    given = [parameters for one in deployments if (parameters := one.get("parameters"))]
+    assert given == [{"only_pressing": True}]
 
 
 def test_the_cron_schedule_yields_runs_and_the_inactive_one_none(site: Site) -> None:
@@ -168,16 +175,17 @@ def test_the_cron_schedule_yields_runs_and_the_inactive_one_none(site: Site) -> 
     assert _runs(site, "audit/weekly") == []
 
 
-def test_a_scheduled_run_completes_a_batch_and_prefect_learns_no_subject(
+def test_schedules_missed_while_no_worker_ran_are_made_up_for_by_one_batch(
     site: Site, filed: Path, people: tuple[str, ...], tmp_path: Path
 ) -> None:
-    _add_schedule(site, datetime.now(UTC) + timedelta(seconds=10))
-    _until(lambda: bool(_soon(site)), 30)
+    _add_schedule(site, datetime.now(UTC) + timedelta(seconds=5), runs=3)
+    _until(lambda: len(_late(site)) == 3, 120)
     worker = {**site.environment, "EXPUNGE_WORKSPACE": str(filed)}
     log = tmp_path / "worker.log"
     with _started([*PREFECT, *_header()[-1].split()[1:]], worker, log):
-        _until(lambda: "COMPLETED" in _ended(site), 240, log)
-    assert not {"FAILED", "CRASHED"} & {*_ended(site)}
+        _until(lambda: len(_ended(site)) == 3, 240, log)
+    assert "COMPLETED" in _ended(site)
+    assert {*_ended(site)} <= {"COMPLETED", "CANCELLED"}
     with open_line(filed) as line:
         assert [request.state for request in line.ledger.requests()] == ["completed"] * 4
         assert [batch.state for batch in line.ledger.batches()] == ["finished"]
@@ -185,19 +193,34 @@ def test_a_scheduled_run_completes_a_batch_and_prefect_learns_no_subject(
     _assert_nobody_known(site, people, log)
 
 
-def _add_schedule(site: Site, at: datetime) -> None:
-    """A second schedule, daily from `at` on: the server's scheduler has to make the run."""
+def test_an_answer_starts_the_hourly_job_at_once(site: Site, tmp_path: Path) -> None:
+    expunge = Expunge(init_workspace(tmp_path / "workspace").root)
+    batch = ask(expunge, "judge")
+    command = ["approve", batch, "--reason", "fine", "--workspace", str(expunge.root)]
+    for _ in range(2):
+        said = subprocess.run(
+            [sys.executable, "-m", "expunge.cli", *command],
+            env=site.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        (run,) = (run for run in _runs(site, URGENT) if not run["auto_scheduled"])
+        assert said.stdout.splitlines()[-1] == f"Run {run['name']} goes on with batch {batch}."
+        assert run["parameters"] == {"only_pressing": True}
+
+
+def _add_schedule(site: Site, at: datetime, runs: int) -> None:
+    """A second schedule, every second from `at` on: the server's scheduler has to make the runs."""
     nightly = _deployment(site, NIGHTLY)
-    schedule = {"interval": 86_400, "anchor_date": at.isoformat(), "timezone": "UTC"}
-    body = [{"schedule": schedule, "active": True}]
+    rule = f"DTSTART:{at:%Y%m%dT%H%M%SZ}\nRRULE:FREQ=SECONDLY;COUNT={runs}"
+    body = [{"schedule": {"rrule": rule, "timezone": "UTC"}, "active": True}]
     _post(site, f"deployments/{nightly['id']}/schedules", body)
 
 
-def _soon(site: Site, within: timedelta = timedelta(minutes=1)) -> list[Any]:
-    """Runs that are due in a minute, or were."""
-    last = datetime.now(UTC) + within
-    starts = {run["id"]: run["expected_start_time"] for run in _runs(site, NIGHTLY)}
-    return [name for name, start in starts.items() if datetime.fromisoformat(start) <= last]
+def _late(site: Site) -> list[Any]:
+    """Runs that should have started, and did not."""
+    return [run for run in _runs(site, NIGHTLY) if run["state_name"] == "Late"]
 
 
 def _ended(site: Site) -> list[str]:
