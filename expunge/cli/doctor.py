@@ -1,6 +1,7 @@
 """What `expunge doctor` looks at: each part that a run needs, and how to mend it.
 
-Nothing is changed, except a small file that is written to the DVC remote and removed again.
+Nothing is changed, except a small file that is written to the DVC remote and removed again, and
+a mark of this machine in the state folder where models are unlearned on several.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from expunge.cli import reach
+from expunge.cli.placement import placement
 from expunge.cli.reach import Finding
 from expunge.errors import ExpungeError
 from expunge.specs import ModelSpec, load_dataset_spec, load_model_spec
@@ -52,6 +54,7 @@ def diagnose(workspace: Workspace) -> tuple[Check, ...]:
         "dvc remote": reach.remote,
         "git": reach.git,
         "gpu": _gpu,
+        "placement": placement,
         "telemetry": _telemetry,
         "disk": _disk,
     }

@@ -14,7 +14,7 @@ from expunge.line.context import Line, Progress, open_line, silent
 from expunge.line.ingest import Ingested, ingest
 from expunge.line.report import BatchReport, ModelReport, batch_report
 from expunge.line.rollback import rollback
-from expunge.line.run import Stations, run_batch
+from expunge.line.run import Stations, in_turn, run_batch, settle
 from expunge.line.train import Trained, train
 
 __all__ = [
@@ -31,10 +31,12 @@ __all__ = [
     "adopt",
     "audit",
     "batch_report",
+    "in_turn",
     "ingest",
     "open_line",
     "rollback",
     "run_batch",
+    "settle",
     "silent",
     "train",
 ]

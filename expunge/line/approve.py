@@ -12,19 +12,16 @@ Where either is not what it was, the approval is void.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from expunge.errors import TransientError
 from expunge.line.attempt import Attempt, models_to_settle
 from expunge.line.context import Line
 from expunge.line.register import register
 from expunge.lineage import ChampionMovedError
 from expunge.lineage.batch_runs import BatchRuns
 from expunge.requests import Approval, Backlog, Batch, Fence
-from expunge.worker import WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def _ask(
 ) -> Approval:
     """Put the candidate, which was judged from these very weights, to whoever is to say."""
     registered = register(line, fence, attempt)
-    _as_judged(line, attempt)
+    attempt.weights(line)  # raises unless they are those that were judged
     now = datetime.now(UTC)
     asked = Approval(
         batch_id=attempt.batch_id,
@@ -116,18 +113,6 @@ def _ask(
     if tell is not None:  # before it is written down: told at least once
         tell(Asked(asked, fence.dataset, _link(line, asked)))
     return line.ledger.ask_approval(fence, asked)
-
-
-def _as_judged(line: Line, attempt: Attempt) -> None:
-    judged = line.found(attempt.batch_id, "unlearn", attempt.part)["weights_sha256"]
-    with (attempt.folder(line) / WEIGHTS).open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != judged:
-            raise TransientError(
-                f"The weights of {attempt.model!r} in the state folder are not those that the "
-                "gate judged.",
-                left="Nobody was asked; the champion is as it was.",
-                fix="find out who else writes there: expunge doctor",
-            )
 
 
 def _same_champion(line: Line, fence: Fence, found: Approval) -> None:

@@ -6,10 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from expunge.errors import TerminalError
+from expunge.errors import TerminalError, TransientError
 from expunge.line.context import Line
 from expunge.requests import ModelVersion
 from expunge.specs import ModelSpec
+from expunge.worker import WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,20 @@ class Attempt:
     def folder(self, line: Line) -> Path:
         """Job, weights, result and scores of this attempt."""
         return line.workspace.state("jobs", self.batch_id, self.model, self.base, str(self.rung))
+
+    def weights(self, line: Line) -> Path:
+        """The candidate's weights; TransientError if they are not those that were unlearned."""
+        path = self.folder(line) / WEIGHTS
+        made = line.found(self.batch_id, "unlearn", self.part)["weights_sha256"]
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != made:
+                raise TransientError(
+                    f"The weights of {self.model!r} in the state folder are not those that "
+                    "unlearning recorded.",
+                    left="The champion is as it was.",
+                    fix="find out who else writes to that folder: expunge doctor",
+                )
+        return path
 
     def spec(self, line: Line) -> ModelSpec:
         """The governed model's spec."""

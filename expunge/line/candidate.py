@@ -15,7 +15,6 @@ from expunge.line.request import validity_of
 from expunge.lineage import Candidate, DatasetInput, FactoryReference
 from expunge.networks import network
 from expunge.specs import ModelSpec
-from expunge.worker import WEIGHTS
 from expunge.workspace import Workspace
 
 
@@ -30,7 +29,7 @@ def candidate_of(line: Line, attempt: Attempt, effect_key: str) -> Candidate:
         line.found(attempt.batch_id, "evaluate", attempt.part)["evaluation"]
     )
     request = line.found(attempt.batch_id, "evaluate", f"{attempt.model}/{attempt.base}/request")
-    weights = attempt.folder(line) / WEIGHTS
+    weights = attempt.weights(line)
     module = network(line.workspace, spec).build(spec.recipe.seed)
     load_weights(module, weights)
     rung = spec.ladder[attempt.rung]

@@ -21,7 +21,6 @@ from expunge.line.unlearn import base_weights
 from expunge.networks import device_of, network
 from expunge.requests import Fence
 from expunge.specs import ModelSpec
-from expunge.worker import WEIGHTS
 
 if TYPE_CHECKING:
     import torch
@@ -101,7 +100,7 @@ def pair_of(line: Line, fence: Fence, attempt: Attempt) -> Pair:
     return Pair(
         peers=references(line, fence, spec),
         champion=_load(line, spec, base_weights(line, attempt)),
-        candidate=_load(line, spec, attempt.folder(line) / WEIGHTS),
+        candidate=_load(line, spec, attempt.weights(line)),
         classes=line.workspace.dataset(spec.dataset).classes,
         device=device_of(spec),
     )

@@ -6,7 +6,7 @@ The order stands here once. Prefect runs the same function with each station wra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from expunge.errors import TerminalError
@@ -31,6 +31,34 @@ from expunge.requests import Decision, Fence
 MOVES = 5  # champions promoted by others during one batch, before we give up
 
 
+def in_turn(models: Sequence[str], one: Callable[[str], bool]) -> bool:
+    """Bring each model to a decision; one that cannot be does not keep the others waiting.
+
+    `one` takes a model; it, and so this, is False where a person has to decide first.
+    """
+    failed: list[TerminalError] = []
+    decided = True
+    for model in models:
+        try:
+            decided &= one(model)
+        except TerminalError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return decided
+
+
+def one_after_the_other(
+    line: Line, batch_id: str, fence: Fence, models: Sequence[str], one: Callable[[str], bool]
+) -> bool:
+    """Every model of a batch, in this process."""
+    return in_turn(models, one)
+
+
+Models = Callable[[Line, str, Fence, Sequence[str], Callable[[str], bool]], bool]
+"""Where the models of a batch are gone through: line, batch, fence, models, and how one is."""
+
+
 @dataclass(frozen=True)
 class Stations:
     """The stations of the line, bare or wrapped by an orchestrator."""
@@ -39,6 +67,7 @@ class Stations:
     stage: Callable[[Line, str, Fence], None] = stage
     validate: Callable[[Line, str, Fence], None] = validate
     publish: Callable[[Line, str, Fence], None] = publish
+    models: Models = one_after_the_other
     unlearn: Callable[[Line, str, Fence, Attempt], None] = unlearn
     evaluate: Callable[[Line, str, Fence, Attempt], None] = evaluate
     gate: Callable[[Line, str, Fence, Attempt], bool] = gate
@@ -72,28 +101,16 @@ def _erase(line: Line, batch_id: str, fence: Fence, do: Stations) -> None:
     do.stage(line, batch_id, fence)
     do.validate(line, batch_id, fence)
     do.publish(line, batch_id, fence)
-    if _settle_all(line, batch_id, fence, do):
+    models = models_to_settle(line, batch_id)
+
+    def one(model: str) -> bool:
+        return settle(line, batch_id, fence, model, do)
+
+    if do.models(line, batch_id, fence, models, one):
         line.ledger.finish(fence, batch_id)
 
 
-def _settle_all(line: Line, batch_id: str, fence: Fence, do: Stations) -> bool:
-    """Bring every model to a decision; one that cannot be does not keep the others waiting.
-
-    False where a person has to decide first.
-    """
-    failed: list[TerminalError] = []
-    decided = True
-    for model in models_to_settle(line, batch_id):
-        try:
-            decided &= _settle(line, batch_id, fence, model, do)
-        except TerminalError as error:
-            failed.append(error)
-    if failed:
-        raise failed[0]
-    return decided
-
-
-def _settle(line: Line, batch_id: str, fence: Fence, model: str, do: Stations) -> bool:
+def settle(line: Line, batch_id: str, fence: Fence, model: str, do: Stations) -> bool:
     """Bring one model to a decision; begin again where someone else moved its champion.
 
     False where a person has to decide first.

@@ -47,10 +47,10 @@ def drain(
     `only_pressing`, only of datasets where a deadline is near or a batch was left unfinished. A
     dataset that failed, or whose batch has to wait, is not tried again in this run.
     """
-    settings, started = line.workspace.settings, time.monotonic()
+    bounds, started = line.workspace.settings.schedule, time.monotonic()
     names, done = list(datasets), Drained()
-    for _ in range(settings.schedule_batches):
-        if time.monotonic() - started > settings.schedule_hours * 3600:
+    for _ in range(bounds.batches):
+        if time.monotonic() - started > bounds.hours * 3600:
             break
         chosen = _next(line, names, only_pressing=only_pressing)
         if chosen is None:

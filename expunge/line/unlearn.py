@@ -34,10 +34,16 @@ def unlearn(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
             return
         strategy = attempt.strategy(line)
         line.progress("unlearn", f"{attempt.model}: {strategy}")
-        folder = attempt.folder(line)
+        # A holder that lost the lock may still have a worker: it writes to a folder of its own.
+        folder = attempt.folder(line) / f"by-{fence.token}"
+        folder.mkdir(exist_ok=True)
         (folder / RESULT).unlink(missing_ok=True)
         (folder / JOB).write_text(json.dumps(asdict(_job(line, attempt))))
-        outcome |= {"strategy": strategy, **_work(line, folder)}
+        result = _work(line, folder)
+        line.ledger.check(fence)
+        if result["diverged"] is None:
+            (folder / WEIGHTS).replace(attempt.folder(line) / WEIGHTS)
+        outcome |= {"strategy": strategy, **result}
 
 
 def _job(line: Line, attempt: Attempt) -> Job:

@@ -106,6 +106,18 @@ class ScheduleSettings(Concern):
     hours: float = Field(12, gt=0, description="after these a run begins no further batch")
 
 
+class PlacementSettings(Concern):
+    """Where models are unlearned."""
+
+    model_config = SettingsConfigDict(env_prefix="EXPUNGE_PLACEMENT_")
+
+    deployment: str | None = Field(
+        None,
+        description="Prefect deployment with a run for each model, such as unlearn-model/gpu; "
+        "without one they are unlearned in turn, where the batch runs",
+    )
+
+
 class LockSettings(Concern):
     """The lock that makes one process the only writer of a dataset."""
 
@@ -151,4 +163,5 @@ class Settings:
     git: GitSettings
     batches: BatchSettings
     schedule: ScheduleSettings
+    placement: PlacementSettings
     locks: LockSettings

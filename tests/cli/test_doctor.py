@@ -71,7 +71,7 @@ def test_a_healthy_workspace_has_nothing_to_mend(workspace):
     assert all(check.found and not check.mend for check in checks)
     assert [check.name for check in checks] == [
         "packages", "fastapi", "sqlalchemy", "settings", "specs", "keys", "ledger", "mlflow",
-        "dvc remote", "git", "gpu", "telemetry", "disk",
+        "dvc remote", "git", "gpu", "placement", "telemetry", "disk",
     ]  # fmt: skip
 
 

@@ -23,10 +23,11 @@ from typing import Any
 import pytest
 import yaml
 
-from expunge.line import open_line
+from expunge.line import open_line, train
 from expunge.workspace import QUIET, init_workspace
 from tests.cli.conftest import Expunge
 from tests.cli.test_approve import ask
+from tests.receiver import receiver
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NIGHTLY = "deletion-batches/nightly"
@@ -132,7 +133,7 @@ def _until(true: Callable[[], bool], seconds: float, log: Path | None = None) ->
 def _post(site: Site, path: str, body: Any) -> Any:
     import httpx
 
-    answer = httpx.post(f"{site.url}/{path}", json=body, timeout=30)
+    answer = httpx.post(f"{site.url}/{path}", json=body, timeout=120)
     answer.raise_for_status()
     return answer.json()
 
@@ -140,7 +141,7 @@ def _post(site: Site, path: str, body: Any) -> Any:
 def _deployment(site: Site, name: str) -> Any:
     import httpx
 
-    answer = httpx.get(f"{site.url}/deployments/name/{name}", timeout=30)
+    answer = httpx.get(f"{site.url}/deployments/name/{name}", timeout=120)
     answer.raise_for_status()
     return answer.json()
 
@@ -156,6 +157,7 @@ def test_the_file_names_no_dataset_and_no_workspace() -> None:
         ("nightly", "cpu"),
         ("urgent", "cpu"),
         ("nightly-gpu", "gpu"),
+        ("gpu", "gpu"),
         ("weekly", "cpu"),
     ]
     given = [parameters for one in deployments if (parameters := one.get("parameters"))]
@@ -208,6 +210,111 @@ def test_an_answer_starts_the_hourly_job_at_once(site: Site, tmp_path: Path) -> 
         (run,) = (run for run in _runs(site, URGENT) if not run["auto_scheduled"])
         assert said.stdout.splitlines()[-1] == f"Run {run['name']} goes on with batch {batch}."
         assert run["parameters"] == {"only_pressing": True}
+
+
+def test_each_model_of_a_batch_is_a_run_on_the_gpu_pool_under_the_fence_of_the_batch(
+    site: Site, filed: Path, people: tuple[str, ...], tmp_path: Path
+) -> None:
+    spec = filed / "models/small-mlp.yaml"
+    spec.write_text(spec.read_text().replace("device: cpu", "device: auto"))
+    (spec.parent / "other.yaml").write_text(spec.read_text().replace("small-mlp", "other"))
+    with open_line(filed) as line:
+        train(line, "other")
+    environment = {
+        **site.environment,
+        "EXPUNGE_WORKSPACE": str(filed),
+        "EXPUNGE_PLACEMENT_DEPLOYMENT": "unlearn-model/gpu",
+    }
+    worker = [*PREFECT, *_header()[-1].split()[1:-1]]
+    logs = {pool: tmp_path / f"{pool}.log" for pool in ("cpu", "gpu")}
+    with (
+        _started([*worker, "gpu"], environment, logs["gpu"]),
+        _started([*worker, "cpu"], environment, logs["cpu"]),
+    ):
+        _until(lambda: _pool(site, "gpu")["status"] == "READY", 120, logs["gpu"])
+        body = {"state": {"type": "SCHEDULED"}}
+        asked = _post(site, f"deployments/{_deployment(site, NIGHTLY)['id']}/create_flow_run", body)
+        _until(lambda: _run(site, asked["id"])["end_time"] is not None, 600, logs["cpu"])
+        _until(lambda: _finished(filed), 600, logs["cpu"])
+    assert _run(site, asked["id"])["state_type"] == "COMPLETED"
+    runs = _runs(site, "unlearn-model/gpu")
+    assert [run["state_type"] for run in runs] == ["COMPLETED"] * 2
+    assert {run["parameters"]["model"] for run in runs} == {"small-mlp", "other"}
+    assert len({run["parameters"]["token"] for run in runs}) == 1
+    with open_line(filed) as line:
+        assert [request.state for request in line.ledger.requests()] == ["completed"] * 4
+        assert {line.registry.champion(name) for name in ("small-mlp", "other")} == {"2"}
+    told = str(runs) + "".join(path.read_text() for path in logs.values())
+    assert not [person for person in people if person in told]
+
+
+def test_the_server_starts_crashed_batches_again_and_tells_people_of_late_runs(
+    site: Site,
+) -> None:
+    with receiver() as posted:
+        made = subprocess.run(
+            [sys.executable, "-c", _BLOCK, posted.url],
+            env=site.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        command = [sys.executable, "-m", "flows.automations", "--alert", made.stdout.strip()]
+        for _ in range(2):
+            said = subprocess.run(
+                command, env=site.environment, capture_output=True, text=True, check=True
+            )
+        assert len(said.stdout.splitlines()) == 3
+        known = _post(site, "automations/filter", {})
+        assert sorted(each["name"] for each in known) == sorted(said.stdout.splitlines())
+        _until(lambda: all(each["enabled"] for each in _post(site, "automations/filter", {})), 10)
+        past = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
+        late = {"state": {"type": "SCHEDULED", "state_details": {"scheduled_time": past}}}
+        nightly = _deployment(site, NIGHTLY)["id"]
+        run = _post(site, f"deployments/{nightly}/create_flow_run", late)
+        assert posted.arrived.wait(90)
+        assert "deletion-batches is Late" in posted.bodies[0]
+    state = {"state": {"type": "CRASHED", "message": "the machine is gone"}, "force": True}
+    _post(site, f"flow_runs/{run['id']}/set_state", state)
+    _until(lambda: bool(_started_by_automation(site)), 90)
+    (again,) = _started_by_automation(site)
+    due = datetime.fromisoformat(again["expected_start_time"])
+    assert due > datetime.now(UTC) + timedelta(seconds=30)
+
+
+def _finished(root: Path) -> bool:
+    with open_line(root) as line:
+        return [batch.state for batch in line.ledger.batches()] == ["finished"]
+
+
+_BLOCK = """
+import sys
+from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block
+Block(name="alerts", url=sys.argv[1], json_data={"said": "{{subject}} {{body}}"}).save(
+    "alerts", overwrite=True
+)
+print("custom-webhook/alerts")
+"""
+
+
+def _started_by_automation(site: Site) -> list[Any]:
+    return [run for run in _runs(site, URGENT) if run["created_by"]["type"] == "AUTOMATION"]
+
+
+def _run(site: Site, identifier: str) -> Any:
+    import httpx
+
+    answer = httpx.get(f"{site.url}/flow_runs/{identifier}", timeout=60)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _pool(site: Site, name: str) -> Any:
+    import httpx
+
+    answer = httpx.get(f"{site.url}/work_pools/{name}", timeout=60)
+    answer.raise_for_status()
+    return answer.json()
 
 
 def _add_schedule(site: Site, at: datetime, runs: int) -> None:

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,6 +36,7 @@ import expunge.line.publish
 import expunge.line.stage
 import expunge.line.unlearn
 import expunge.requests.batches
+from expunge.errors import ExpungeError
 from expunge.line import Line, open_line, run_batch
 from expunge.lineage import Registry
 from expunge.lineage.batch_runs import BatchRuns
@@ -107,18 +109,31 @@ def in_process(
     root: Path, trace: Path, *, at: str | None = None, sent: signal.Signals = signal.SIGKILL
 ) -> int:
     """Run one batch in a process of its own; its exit code (−9 when it was killed)."""
-    child = _server.Process(target=_run, args=(root, trace, at, sent))
-    child.start()
+    child = started(root, trace, at=at, sent=sent)
     child.join()
     assert child.exitcode is not None
     return child.exitcode
+
+
+def started(
+    root: Path, trace: Path, *, at: str | None = None, sent: signal.Signals = signal.SIGKILL
+) -> BaseProcess:
+    """A process that runs one batch, and is sent a signal at a moment."""
+    child = _server.Process(target=_run, args=(root, trace, at, sent))
+    child.start()
+    return child
 
 
 def _run(root: Path, trace: Path, at: str | None, sent: signal.Signals) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     torch.set_num_threads(1)
     with watched(Watch(trace, at, sent)), open_line(root) as line:
-        run_batch(line, DATASET)
+        try:
+            run_batch(line, DATASET)
+        except ExpungeError as error:
+            with trace.open("a") as file:
+                file.write(f"{type(error).__name__}: {error.what}\n")
+            raise
 
 
 @contextmanager

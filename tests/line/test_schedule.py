@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -35,14 +36,22 @@ def _one(line: Line) -> Callable[[str], str | None]:
     return run
 
 
-def _bounded(line: Line, **settings: int) -> Line:
-    """The line with other settings."""
-    line.workspace.__dict__["settings"] = line.workspace.settings.model_copy(update=settings)
+def _bounded(line: Line, **schedule: int) -> Line:
+    """The line with other bounds."""
+    settings = line.workspace.settings
+    changed = replace(settings, schedule=settings.schedule.model_copy(update=schedule))
+    line.workspace.__dict__["settings"] = changed
     return line
 
 
+def _small_batches(line: Line, most: int) -> None:
+    settings = line.workspace.settings
+    changed = settings.batches.model_copy(update={"max_batch": most})
+    line.workspace.__dict__["settings"] = replace(settings, batches=changed)
+
+
 def test_a_backlog_drains_in_order_of_deadline_until_nothing_is_pending(line: Line) -> None:
-    _bounded(line, max_batch=2)
+    _small_batches(line, 2)
     days = [3, 9, 1, 7, 5]
     requests = _strangers(line, [NOW - timedelta(days=each) for each in days])
     done = drain(line, ["small"], _one(line))
@@ -54,11 +63,12 @@ def test_a_backlog_drains_in_order_of_deadline_until_nothing_is_pending(line: Li
 
 
 def test_a_run_ends_at_the_bounds_of_the_settings_and_tells_what_it_leaves(line: Line) -> None:
-    _bounded(line, max_batch=1, schedule_batches=2)
+    _small_batches(line, 1)
+    _bounded(line, batches=2)
     _strangers(line, [NOW - timedelta(days=each) for each in range(4)])
     done = drain(line, ["small"], _one(line))
     assert (len(done.batches["small"]), done.pending) == (2, {"small": 2})
-    _bounded(line, schedule_hours=0)
+    _bounded(line, hours=0)
     assert drain(line, ["small"], _one(line)).batches == {}
 
 
@@ -83,8 +93,8 @@ def test_the_dataset_whose_deadline_is_nearest_comes_first_and_a_failed_one_keep
     root = line.workspace.root
     (root / "data/other.yaml").write_text(yaml.safe_dump({**DATASET, "name": "other"}))
     shutil.copyfile(
-        line.workspace.settings.keys / "placement-small.key",
-        line.workspace.settings.keys / "placement-other.key",
+        line.workspace.settings.folders.keys / "placement-small.key",
+        line.workspace.settings.folders.keys / "placement-other.key",
     )
     _strangers(line, [NOW])
     early = Filing("portal", "early", STRANGERS[0], "gdpr", NOW - timedelta(days=9), ("other",))
