@@ -34,9 +34,7 @@ def unlearn(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
             return
         strategy = attempt.strategy(line)
         line.progress("unlearn", f"{attempt.model}: {strategy}")
-        # A holder that lost the lock may still have a worker: it writes to a folder of its own.
-        folder = attempt.folder(line) / f"by-{fence.token}"
-        folder.mkdir(exist_ok=True)
+        folder = work_folder(line, fence, attempt)
         (folder / RESULT).unlink(missing_ok=True)
         (folder / JOB).write_text(json.dumps(asdict(_job(line, attempt))))
         result = _work(line, folder)
@@ -44,6 +42,15 @@ def unlearn(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
         if result["diverged"] is None:
             (folder / WEIGHTS).replace(attempt.folder(line) / WEIGHTS)
         outcome |= {"strategy": strategy, **result}
+
+
+def work_folder(line: Line, fence: Fence, attempt: Attempt) -> Path:
+    """Where the worker of this holder writes; one of a holder that lost the lock may still do so
+    to another.
+    """
+    folder = attempt.folder(line) / f"by-{fence.token}"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _job(line: Line, attempt: Attempt) -> Job:

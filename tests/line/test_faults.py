@@ -20,7 +20,7 @@ from expunge.line.attempt import Attempt
 from expunge.line.gate import gate
 from expunge.line.publish import publish
 from expunge.line.stage import stage
-from expunge.line.unlearn import unlearn
+from expunge.line.unlearn import unlearn, work_folder
 from expunge.line.validate import ValidationFailedError, validate
 from expunge.lineage import RegistryUnreachableError
 from expunge.requests import DatasetLockedError, Fence, Ledger, LockLostError
@@ -229,7 +229,7 @@ def test_a_worker_without_room_for_its_result_may_be_run_again(
     line: Line, requests: list[str]
 ) -> None:
     def unlearn_onto_a_full_disk(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
-        (attempt.folder(line) / f"{RESULT}.part").symlink_to("/dev/full")
+        (work_folder(line, fence, attempt) / f"{RESULT}.part").symlink_to("/dev/full")
         unlearn(line, batch_id, fence, attempt)
 
     with pytest.raises(TransientError, match="could not finish: No room to write"):
