@@ -24,9 +24,9 @@ def description(attempt: Attempt, judged: Mapping[str, Any], evaluation: Evaluat
         "",
         *(f"- {_MARK[each['outcome']]} {each['words']}" for each in judged["criteria"]),
         "",
-        "| | before | after | reference |",
-        "|---|---|---|---|",
-        *(_row(evaluation, name, words) for name, words in _shown(evaluation)),
+        "Champion → candidate, and what a model that never saw these people would have:",
+        "",
+        *(_numbers(evaluation, name, words) for name, words in _shown(evaluation)),
     ]
     return "\n".join(lines)
 
@@ -40,12 +40,13 @@ def _shown(evaluation: Evaluation) -> list[tuple[str, str]]:
     return [*levels, ("hard_row_auc", "AUC on hard rows")]
 
 
-def _row(evaluation: Evaluation, name: str, words: str) -> str:
+def _numbers(evaluation: Evaluation, name: str, words: str) -> str:
+    """One line of a list: MLflow shows the cells of a table without a space between them."""
     after, before = evaluation.metric(name), evaluation.metric(f"{name}_before")
     form = ".4g" if evaluation.task == "regression" else ".3f"
-    reference = "–" if after.reference is None else f"{after.reference:{form}}"
-    values = [
+    champion, candidate = (
         "–" if metric.undefined else f"{metric.value:{form}} ± {metric.se:{form}}"
         for metric in (before, after)
-    ]
-    return f"| {words} | {' | '.join(values)} | {reference} |"
+    )
+    expected = "" if after.reference is None else f" (expected {after.reference:{form}})"
+    return f"- {words}: {champion} → **{candidate}**{expected}"

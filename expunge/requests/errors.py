@@ -30,6 +30,8 @@ class LockLostError(TransientError):
 class TransitionError(TerminalError):
     """The record is in a state from which this step is not allowed."""
 
+_LISTED_BY = {"request": "expunge request list", "version": "expunge model list --versions"}
+
 
 class UnknownRecordError(TerminalError):
     """There is no such request, batch, model version or effect."""
@@ -59,6 +61,5 @@ def illegal(
 
 def unknown(noun: str, key: str) -> UnknownRecordError:
     """The error of a key that the ledger does not hold."""
-    return UnknownRecordError(
-        f"The ledger has no {noun} {key}.", fix="expunge status lists what it has"
-    )
+    listed = _LISTED_BY.get(noun, "expunge status")
+    return UnknownRecordError(f"The ledger has no {noun} {key}.", fix=f"{listed} lists what it has")
