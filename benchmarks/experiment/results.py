@@ -80,7 +80,7 @@ def _table(file: Path, heading: Sequence[str], rows: Iterable[Sequence[object]])
 def _roc(inputs: EvaluationInput, seed: int) -> Iterable[tuple[float, ...]]:
     """True positive rates of the attack on hard rows, one column for each model."""
     forget, held_out = inputs.forget, inputs.held_out
-    masks = hard_rows(forget.reference_margin), hard_rows(held_out.reference_margin)
+    masks = hard_rows(forget.reference_margin, held_out.reference_margin, "classification")
     rows = comparable(forget.champion, held_out.champion, masks)
     if rows.empty:
         return
@@ -103,4 +103,4 @@ def _accuracies(inputs: EvaluationInput) -> Iterable[tuple[str, float]]:
 
 
 def _accuracy(scores: Scores | None) -> float:
-    return math.nan if scores is None else float(scores.correct.mean())
+    return math.nan if scores is None else 1 - float(scores.error.mean())
