@@ -30,6 +30,7 @@ class LockLostError(TransientError):
 class TransitionError(TerminalError):
     """The record is in a state from which this step is not allowed."""
 
+
 _LISTED_BY = {"request": "expunge request list", "version": "expunge model list --versions"}
 
 

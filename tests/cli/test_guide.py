@@ -1,4 +1,4 @@
-"""The guide, page after page in one workspace: bring-your-own.md, running.md, trace.md."""
+"""The guide, page after page in one workspace: bring-your-own.md, trace.md, running.md."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import pytest
 
 from tests.documented import Shell, page, says
 
-PAGES = ("bring-your-own.md", "running.md", "trace.md")
-VARIES = ("expunge report", "expunge trace subject --dataset scans < other.txt")
+PAGES = ("bring-your-own.md", "trace.md", "running.md")
+VARIES = (
+    "expunge report",
+    "expunge trace subject --dataset scans < id.txt",
+    "expunge trace subject --dataset scans < other.txt",
+)
 """What depends on whom a random key put in which role; it has to succeed."""
 
 
