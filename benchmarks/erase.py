@@ -169,6 +169,7 @@ def _baseline_repo(folder: Path) -> Iterator[Path]:
         "git config user.email bench@localhost",
         f"{sys.executable} -m dvc init -q",
         f"{sys.executable} -m dvc config cache.type hardlink,copy",
+        f"{sys.executable} -m dvc config core.autostage true",
         f"{sys.executable} -m dvc remote add -q -d store {folder / 'baseline' / '.store'}",
         "git commit -q -a -m Begin",
     ):
@@ -195,8 +196,7 @@ def _add_and_push(root: Path) -> None:
     with Repo(str(root)) as repo:
         repo.add([str(root / "rows")])
         repo.push()
-    for command in ("git add rows.dvc .gitignore", "git commit -q -m Erase"):
-        subprocess.run(command.split(), cwd=root, check=True)
+    subprocess.run(["git", "commit", "-q", "-m", "Erase"], cwd=root, check=True)
 
 
 def compare(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Audit:
 
     def _before(self, number: int) -> pa.Table:
         if self.current.has(number):
-            return self.current.read(number)
+            return self.current.read(number, threads=False)
         return base_schema(self.spec).empty_table()
 
     def _after(self, number: int, before: pa.Table) -> tuple[pa.Table, bool]:
@@ -106,7 +106,7 @@ class Audit:
         if not self.rewritten.has(number):
             return before, False
         try:
-            return self.rewritten.read(number), False
+            return self.rewritten.read(number, threads=False), False
         except ShardError:
             return before.schema.empty_table(), True
 

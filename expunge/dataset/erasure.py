@@ -36,7 +36,7 @@ class _Rewrite:
 
     def shard(self, place: Found) -> Tally:
         """Write the shard without the claimed rows; what it lost."""
-        rows = self.current.read(place.shard)
+        rows = self.current.read(place.shard, threads=False)
         gone = pc.is_in(rows[self.spec.subject_id], value_set=self.claimed)
         kept = rows.filter(pc.invert(gone))
         left = write_shard(self.staging, place.shard, kept, self.placement, self.spec)

@@ -62,7 +62,7 @@ class Merge:
         before = Tally.empty(cells(self.spec))
         duplicates = 0
         if self.kept is not None and self.kept.has(number):
-            stored = self.kept.read(number)
+            stored = self.kept.read(number, threads=False)
             before = tally_of(stored, self.kept.index(number), self.spec)
             name = self.spec.record_id
             fresh = pc.invert(pc.is_in(new[name], value_set=stored[name].combine_chunks()))
