@@ -39,6 +39,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
+from dvc.repo import Repo
 
 from benchmarks.measured import (
     Clock,
@@ -86,9 +87,7 @@ def erase(root: Path, dataset: str, people: Sequence[int]) -> dict[str, Any]:
     with open_line(root) as line:
         before = _sizes(root, dataset)
         now, ids = datetime.now(UTC), person_ids(people).to_pylist()
-        filings = [
-            Filing("portal", f"{dataset}-{who}", who, "gdpr", now, (dataset,)) for who in ids
-        ]
+        filings = [Filing("portal", f"{who} at {now}", who, "gdpr", now, (dataset,)) for who in ids]
         list(line.ledger.file(filings))
         phases: dict[str, Cost] = {}
         stations = replace(Stations(), **{name: partial(_timed, name, phases) for name in _PHASES})
@@ -163,17 +162,14 @@ def rewrite(folder: Path, source: Path, people: Sequence[int]) -> dict[str, Any]
 def _baseline_repo(folder: Path) -> Iterator[Path]:
     root = folder / "baseline"
     root.mkdir()
-    for command in (
-        "git init -q -b main",
-        "git config user.name bench",
-        "git config user.email bench@localhost",
-        f"{sys.executable} -m dvc init -q",
-        f"{sys.executable} -m dvc config cache.type hardlink,copy",
-        f"{sys.executable} -m dvc config core.autostage true",
-        f"{sys.executable} -m dvc remote add -q -d store {folder / 'baseline' / '.store'}",
-        "git commit -q -a -m Begin",
-    ):
-        subprocess.run(command.split(), cwd=root, check=True, capture_output=True)
+    _git(root, "init", "-q", "-b", "main")
+    dvc = Repo.init(str(root))
+    with dvc.config.edit("repo") as config:
+        config["cache"] = {"type": "hardlink,copy"}
+        config["core"] = {"analytics": "false", "autostage": "true", "remote": "store"}
+        config["remote"] = {"store": {"url": str(root / ".store")}}
+    dvc.close()
+    _git(root, "commit", "-q", "-a", "-m", "Begin")
     try:
         yield root
     finally:
@@ -191,24 +187,27 @@ def _without(claimed: pa.Array, file: Path, target: Path) -> None:
 
 
 def _add_and_push(root: Path) -> None:
-    from dvc.repo import Repo
-
     with Repo(str(root)) as repo:
         repo.add([str(root / "rows")])
         repo.push()
-    subprocess.run(["git", "commit", "-q", "-m", "Erase"], cwd=root, check=True)
+    _git(root, "commit", "-q", "-m", "Erase")
+
+
+def _git(root: Path, *words: str) -> None:
+    who = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
+    subprocess.run(["git", *who, *words], cwd=root, check=True)
 
 
 def compare(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """Both sides by turns, each in a warm process of its own."""
     root, source = folder / "workspace", folder / "source"
     drawn = np.random.default_rng(asked.seed).permutation(asked.subjects)
-    few = np.random.default_rng(asked.seed).permutation(_FEW // 4)
+    few = np.random.default_rng(asked.seed).permutation(_FEW // 4).reshape(-1, 10).tolist()
     runs: dict[str, list[dict[str, Any]]] = {"erase": [], "rewrite": []}
     with own_process() as ours, own_process() as theirs:
         for number in range(2):
-            ours.submit(erase, root, FEW, few[number : number + 1].tolist()).result()
-            theirs.submit(rewrite, folder, folder / FEW, few[:1].tolist()).result()
+            ours.submit(erase, root, FEW, few[number]).result()
+            theirs.submit(rewrite, folder, folder / FEW, few[number]).result()
         for number in range(asked.times):
             people = drawn[number * asked.people : (number + 1) * asked.people].tolist()
             runs["erase"].append(ours.submit(erase, root, DATASET, people).result())
@@ -222,7 +221,7 @@ def scaling(folder: Path, base: dict[str, int]) -> list[dict[str, Any]]:
     """One thing varied at a time around a small base."""
     subjects, rows, shards = base["subjects"], base["rows"], base["shards"]
     varied = [
-        *({"people": k} for k in (1, 10, 100, 1_000)),
+        *({"people": k} for k in (1, 10, 100, 500)),
         *({"rows": rows * factor} for factor in (2, 4)),
         *({"subjects": n} for n in (subjects // 10, subjects * 4)),
         *({"shards": n} for n in (shards // 4, shards * 4)),
@@ -234,13 +233,10 @@ def scaling(folder: Path, base: dict[str, int]) -> list[dict[str, Any]]:
         made = tuple(one[name] for name in ("rows", "subjects", "shards", "width"))
         if made not in found:
             found[made] = folder / f"scale-{number}"
-            alone(prepare, found[made], *made)
-        root = found[made] / "workspace"
-        with own_process() as process:
-            process.submit(erase, root, FEW, [number]).result()
-            drawn = np.random.default_rng(number).choice(one["subjects"], one["people"] * 2)
-            people = np.unique(drawn)[: one["people"]].tolist()
-            cost = process.submit(erase, root, DATASET, people).result()
+            prepare(found[made], *made)
+            erase(found[made] / "workspace", FEW, list(range(10)))
+        drawn = np.random.default_rng(number).permutation(one["subjects"])[: one["people"]]
+        cost = erase(found[made] / "workspace", DATASET, drawn.tolist())
         table.append({"varied": next(iter(change)), **one, **cost})
         sys.stderr.write(f"scaling {number + 1} of {len(varied)}\n")
     return table
@@ -265,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found: dict[str, Any] = {"machine": machine()}
     with TemporaryDirectory(dir=asked.folder, prefix="expunge-") as temporary:
         if asked.scaling:
-            base = {"rows": 200_000, "subjects": 20_000, "shards": 256, "people": 10, "width": 64}
+            base = {"rows": 50_000, "subjects": 5_000, "shards": 256, "people": 10, "width": 64}
             found["scaling"] = scaling(Path(temporary), base)
             _show_scaling(found["scaling"])
         else:
