@@ -40,16 +40,15 @@ def project(connection: Connection, request_ids: Collection[str]) -> None:
     for chunk in chunked(dict.fromkeys(request_ids)):
         states: dict[str, set[str]] = defaultdict(set)
         query = select(targets.c.request_id, targets.c.state)
-        for row in connection.execute(query.where(targets.c.request_id.in_(chunk))):
-            states[row.request_id].add(row.state)
-        before = connection.execute(
-            select(requests.c.id, requests.c.state).where(requests.c.id.in_(chunk))
-        )
+        found = connection.execute(query.where(targets.c.request_id.in_(chunk)))
+        for request_id, state in found.tuples().all():
+            states[request_id].add(state)
+        before = select(requests.c.id, requests.c.state).where(requests.c.id.in_(chunk))
         changed: dict[RequestState, list[str]] = defaultdict(list)
-        for row in before:
-            state = projected(states[row.id])
-            if row.state != state:
-                changed[state].append(row.id)
+        for request_id, known in connection.execute(before).tuples().all():
+            state = projected(states[request_id])
+            if known != state:
+                changed[state].append(request_id)
         for state, ids in changed.items():
             connection.execute(update(requests).where(requests.c.id.in_(ids)).values(state=state))
 
