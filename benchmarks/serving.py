@@ -1,11 +1,12 @@
 """A serving client while versions are promoted: does `models:/NAME@champion` ever find nothing?
 
-    .venv/bin/python -m benchmarks.serving [--loads 1000]
+    .venv/bin/python -m benchmarks.serving [--loads 1000] [--clients 4] [--embedded]
 
-A real MLflow server on loopback, two versions of a small network, and two parties: one promotes
-them in turn as the line does, without a pause; the other loads the champion over and over as a
-service would, with MLflow's own `load_model`, and asks it for an answer. Every load has to give
-the answer of one of the two versions. The figures go to standard output as JSON.
+A real MLflow server on loopback (with `--embedded`, MLflow's SQLite store and a folder, as where
+no server is configured), two versions of a small network, and two parties. One promotes them in
+turn as the line does, without a pause. The other, in processes of its own, loads the champion over
+and over as a service would, with MLflow's own `load_model`, and asks it for an answer: every load
+has to give the answer of one of the two versions. The figures go to standard output as JSON.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -34,7 +37,7 @@ from expunge.lineage import Candidate, DatasetInput, FactoryReference, Registry
 from expunge.workspace import quiet_environment
 
 MODEL = "served"
-CLIENTS = 2
+Outputs = dict[str, list[float]]
 
 
 @dataclass
@@ -47,21 +50,23 @@ class Served:
     seconds: float = 0.0
 
 
-def serve(uri: str, outputs: dict[str, torch.Tensor], loads: int) -> Served:
+def serve(uri: str, outputs: Outputs, loads: int, clients: int = 1) -> Served:
     """Load the champion `loads` times while it is promoted to and fro; `outputs` by version.
 
     `outputs` are what the versions answer to a row of ones, float32 [1, classes].
     """
-    import mlflow
-
     registry, seen, over = Registry(uri, None), Served(), threading.Event()
-    mlflow.set_tracking_uri(uri)
     started = time.monotonic()
-    with ThreadPoolExecutor(CLIENTS + 1) as pool:
-        promoter = pool.submit(_promote, registry, list(outputs), over)
-        for told in pool.map(lambda _: _load(outputs), range(loads)):
-            (seen.loads if told in outputs else seen.failed)[told] += 1
-        over.set()
+    with (
+        ThreadPoolExecutor(1) as beside,
+        ProcessPoolExecutor(clients, get_context("spawn")) as services,
+    ):
+        promoter = beside.submit(_promote, registry, list(outputs), over)
+        try:
+            for told in services.map(partial(_load, uri, outputs), range(loads)):
+                (seen.loads if told in outputs else seen.failed)[told] += 1
+        finally:
+            over.set()
         seen.promotions = promoter.result()
     seen.seconds = round(time.monotonic() - started, 1)
     return seen
@@ -76,22 +81,23 @@ def _promote(registry: Registry, versions: list[str], over: threading.Event) -> 
     return done
 
 
-def _load(outputs: dict[str, torch.Tensor]) -> str:
+def _load(uri: str, outputs: Outputs, _: int) -> str:
     """The version that one load gave; the kind of its error where it gave none."""
     import mlflow.pytorch
 
+    mlflow.set_tracking_uri(uri)
     try:
         module = mlflow.pytorch.load_model(f"models:/{MODEL}@champion")
-        answer = module(torch.ones(1, 8))
+        answer = module(torch.ones(1, 8))[0].tolist()
     except Exception as error:  # whatever a service would have met
         return f"{type(error).__name__}: {error}"[:200]
-    same = (version for version, output in outputs.items() if torch.equal(answer, output))
+    same = (version for version, output in outputs.items() if answer == output)
     return next(same, "an answer of neither version")
 
 
-def registered(uri: str, folder: Path) -> dict[str, torch.Tensor]:
+def registered(uri: str, folder: Path, artifacts: str | None = None) -> Outputs:
     """Register two versions, the first of them champion; what each answers to a row of ones."""
-    registry, outputs = Registry(uri, None, folder), {}
+    registry, outputs = Registry(uri, artifacts, folder), {}
     for number in (1, 2):
         torch.manual_seed(number)
         module = torch.nn.Sequential(
@@ -111,7 +117,7 @@ def registered(uri: str, folder: Path) -> dict[str, torch.Tensor]:
                 datasets=(DatasetInput("none", "0" * 32 + ".dir", "0" * 40, 1, {"training": 1}),),
             )
         )
-        outputs[made.version] = module.eval()(torch.ones(1, 8)).detach()
+        outputs[made.version] = module.eval()(torch.ones(1, 8))[0].tolist()
     registry.promote(MODEL, next(iter(outputs)), None)
     return outputs
 
@@ -150,11 +156,21 @@ def main() -> None:
     """Start the server, serve, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--loads", type=int, default=1000)
-    loads = parser.parse_args().loads
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--embedded", action="store_true")
+    given = parser.parse_args()
     quiet_environment()
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    with tempfile.TemporaryDirectory() as folder, mlflow_server(Path(folder)) as uri:
-        found = serve(uri, registered(uri, Path(folder)), loads)
+    os.environ["PYTHONWARNINGS"] = "ignore"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if given.embedded:
+            uri, artifacts = f"sqlite:///{folder / 'mlflow.db'}", (folder / "store").as_uri()
+            outputs = registered(uri, folder, artifacts)
+            found = serve(uri, outputs, given.loads, given.clients)
+        else:
+            with mlflow_server(folder) as uri:
+                found = serve(uri, registered(uri, folder), given.loads, given.clients)
     print(json.dumps(asdict(found)))
     sys.exit(1 if found.failed else 0)
 

@@ -12,7 +12,7 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO expunge;
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO expunge;
 REVOKE INSERT ON alembic_version FROM expunge;
-GRANT UPDATE ON requests, targets, settlements, batches, batch_models, champions, model_versions,
-  derived, effects, feeds, locks, vault TO expunge;
+GRANT UPDATE ON approvals, requests, targets, settlements, batches, batch_models, champions,
+  model_versions, derived, effects, feeds, locks, vault TO expunge;
 GRANT DELETE ON vault TO expunge;
 COMMIT;

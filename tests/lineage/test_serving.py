@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
-import mlflow
 import pytest
-import torch
 from cryptography.fernet import Fernet
 from mlflow.exceptions import MlflowException
 
-from benchmarks.serving import MODEL, mlflow_server, registered, serve
+from benchmarks.serving import MODEL, Outputs, mlflow_server, registered, serve
 from expunge.lineage import Registry
 from tests.receiver import receiver
 
@@ -20,10 +17,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, Any]]]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Outputs]]:
     """A server with two versions whose webhooks may reach loopback; what each version answers."""
     folder = tmp_path_factory.mktemp("served")
-    before = mlflow.get_tracking_uri()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_WEBHOOK_ALLOWED_SCHEMES", "http")
         patch.setenv("MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS", "true")
@@ -31,11 +27,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
         patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         with mlflow_server(folder) as uri:
             yield uri, registered(uri, folder)
-    mlflow.set_tracking_uri(before)
 
 
 def test_a_client_always_finds_the_old_or_the_new_champion_while_it_is_promoted(
-    served: tuple[str, dict[str, torch.Tensor]],
+    served: tuple[str, Outputs],
 ) -> None:
     uri, outputs = served
     seen = serve(uri, outputs, loads=30)
@@ -46,7 +41,7 @@ def test_a_client_always_finds_the_old_or_the_new_champion_while_it_is_promoted(
 
 
 def test_a_promotion_fires_the_webhook_of_the_registry(
-    served: tuple[str, dict[str, torch.Tensor]],
+    served: tuple[str, Outputs],
 ) -> None:
     uri, outputs = served
     first, second = outputs
