@@ -17,7 +17,7 @@ QUICK = {"dataset": "digits", "request": {"kind": "rows", "rows": 300, "draw": 0
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_page_compares_two_strategies_on_one_mock_request(tmp_path: Path) -> None:
     folder = copy_repository(tmp_path)
     params = yaml.safe_load((folder / "params.yaml").read_text())

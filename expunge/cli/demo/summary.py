@@ -142,7 +142,10 @@ def show_summary(console: Console, seen: Seen, steps: Mapping[str, float]) -> No
     console.print(_stations(seen))
     console.print(f"the whole demo: {sum(steps.values()):.0f} s", soft_wrap=True)
     console.print()
-    console.print(_files(seen))
+    console.print(f"The batch's report, as JSON: {seen.report_file}", soft_wrap=True)
+    console.print("Look at it:")
+    for command in _look(seen):
+        console.print(f"  {command}", soft_wrap=True, highlight=False)
 
 
 def show_checks(console: Console, found: Iterable[Check]) -> None:
@@ -204,11 +207,9 @@ def _stations(seen: Seen) -> Table:
     return rows
 
 
-def _files(seen: Seen) -> Table:
-    ui = shlex.join(["mlflow", "ui", "--backend-store-uri", seen.tracking_uri])
-    pairs = [
-        ("report", str(seen.report_file)),
-        ("MLflow store", seen.tracking_uri),
-        ("see it", ui),
-    ]
-    return facts((name, Text(value, overflow="fold")) for name, value in pairs)
+def _look(seen: Seen) -> Iterable[str]:
+    """Commands that show more of it; each on one line, to be copied."""
+    page = ["expunge", "report", "--workspace", str(seen.root), "--html", "report.html"]
+    yield shlex.join(page)
+    yield shlex.join(["expunge", "status", "--workspace", str(seen.root)])
+    yield shlex.join(["mlflow", "ui", "--backend-store-uri", seen.tracking_uri])
