@@ -78,9 +78,12 @@ def wait_for_api() -> None:
     Raises:
         TransientError: the server ended, or did not answer in time.
     """
-    if not _running:
-        return
-    server = _running[0]
+    if _running:
+        _wait(_running[0])
+    _settle_prefect()
+
+
+def _wait(server: _Server) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     while not _answers(server.url):
         if server.process.poll() is not None:
@@ -95,7 +98,6 @@ def wait_for_api() -> None:
                 fix="run again; or start a server and set PREFECT_API_URL",
             )
         time.sleep(0.1)
-    _settle_prefect()
 
 
 def _answers(url: str) -> bool:

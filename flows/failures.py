@@ -1,8 +1,35 @@
-"""Jobs over several things, of which some failed: one error that tells of all."""
+"""Errors of jobs: one that tells of several things that failed, and a Prefect API that is lost."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from expunge.errors import ExpungeError, TerminalError, TransientError
+
+
+class ApiLostError(TransientError):
+    """The Prefect API does not answer, or cannot."""
+
+
+@contextmanager
+def api_errors() -> Iterator[None]:
+    """Turn what Prefect's client raises, once it has given up, into an error of ours."""
+    import httpx
+    from prefect.exceptions import PrefectException
+
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException) as error:
+        said = next(iter(str(error).splitlines()), "")
+        raise ApiLostError(
+            f"The Prefect API at {os.environ.get('PREFECT_API_URL')} did not answer as it should: "
+            f"{type(error).__name__} {said}".rstrip()
+            + ".",
+            left="What the stations recorded stays; a batch that is open is gone on with.",
+            fix="start that server, or unset PREFECT_API_URL to run without one; then run again",
+        ) from error
 
 
 def summary(failed: dict[str, ExpungeError]) -> ExpungeError:

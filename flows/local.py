@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from expunge.workspace import Workspace
 from flows.embedded import embedded_api, wait_for_api
+from flows.failures import api_errors
 
 if TYPE_CHECKING:
     from expunge.line import BatchReport, Progress
@@ -38,7 +39,8 @@ def run_deletion_batch(
 
         with open_line(workspace.root, progress=progress or silent) as line, lend(line):
             wait_for_api()
-            batch_id = deletion_batch(dataset, str(workspace.root))
+            with api_errors():
+                batch_id = deletion_batch(dataset, str(workspace.root))
             return batch_report(line, batch_id) if batch_id else None
 
 

@@ -10,7 +10,8 @@ import errno
 import json
 import logging
 import re
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -19,8 +20,9 @@ from typing import Any
 from expunge.errors import ExpungeError, TerminalError, TransientError
 from expunge.settings import redacted
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TEMPORARY = re.compile(r"\.[A-Za-z0-9_-]{22}\.tmp")
+_OTHERS_SECONDS = 24 * 3600  # a cache or remote that other workspaces may write to
 _LOGGERS = ("dvc", "dvc_data", "dvc_objects")
 
 
@@ -178,12 +180,25 @@ def probe_remote(repo: Any) -> str:
     return f"{remote.name} ({fs.unstrip_protocol(remote.path)})"
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files of a DVC that was killed while it linked files of `folder`."""
-    for place in (folder, folder.parent):
-        for path in place.glob(".*.tmp"):
-            if _TEMPORARY.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+def sweep(repo: Any, folder: Path) -> None:
+    """Remove temporary files that a killed DVC left: where it links files of `folder`, and in its
+    cache and a remote on this disk, where they are copies of rows that no purge would find.
+    """
+    from dvc.repo import lock_repo
+
+    with lock_repo(repo):  # so that none of them is another process's of this workspace
+        for place in (folder, folder.parent):
+            _sweep(place.glob(".*.tmp"))
+        for odb in (repo.cache.local, repo.cloud.get_remote_odb()):
+            if odb.fs.protocol == "local":
+                below = Path(odb.path).is_relative_to(repo.root_dir)
+                _sweep(Path(odb.path).glob("*/.*.tmp"), 0 if below else _OTHERS_SECONDS)
+
+
+def _sweep(paths: Iterable[Path], seconds: float = 0) -> None:
+    for path in paths:
+        if _TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime >= seconds:
+            path.unlink(missing_ok=True)
 
 
 def cached(repo: Any, oid: str) -> Path:

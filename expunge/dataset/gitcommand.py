@@ -22,11 +22,11 @@ class GitError(TransientError):
     """Git failed in a way that may pass: a lock, a full disk, a remote out of reach."""
 
 
-def run(root: Path, *args: str, stdin: bytes = b"", index: Path | None = None) -> str:
+def run(root: Path, *args: str, stdin: bytes = b"") -> str:
     """Output of a git command, without the line's end; waits for the locks of others."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        done = call(root, *args, stdin=stdin, index=index)
+        done = call(root, *args, stdin=stdin)
         if done.returncode == 0:
             return done.stdout.decode().rstrip("\n")
         said = done.stderr.decode(errors="replace")
@@ -38,10 +38,8 @@ def run(root: Path, *args: str, stdin: bytes = b"", index: Path | None = None) -
         time.sleep(0.1)
 
 
-def call(
-    root: Path, *args: str, stdin: bytes = b"", index: Path | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a git command once, whatever comes of it; `index` in place of the user's index."""
+def call(root: Path, *args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a git command once, whatever comes of it."""
     quiet = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0")
     command = ["git", "-C", str(root), *quiet, *args]
     try:
@@ -50,7 +48,7 @@ def call(
             input=stdin,
             capture_output=True,
             check=False,
-            env=_environment(index),
+            env=_environment(),
             timeout=_LIMIT_SECONDS,
         )
     except subprocess.TimeoutExpired:
@@ -89,7 +87,7 @@ def _is_orphan(root: Path, lock: Path) -> bool:
     return True
 
 
-def _environment(index: Path | None) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """The caller's environment, free of what a surrounding git hook would force on us."""
     kept = {name: value for name, value in os.environ.items() if not _forces(name)}
     name, email = IDENTITY
@@ -101,7 +99,7 @@ def _environment(index: Path | None) -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "LC_ALL": "C",
     }
-    return kept | ({"GIT_INDEX_FILE": str(index)} if index else {})
+    return kept
 
 
 def _forces(name: str) -> bool:

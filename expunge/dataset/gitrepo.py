@@ -12,7 +12,6 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from expunge.dataset import gitcommand
 from expunge.dataset.gitcommand import GitError
@@ -172,21 +171,32 @@ class GitRepo:
         return self._build(onto, edits, message)
 
     def _build(self, parent: str | None, edits: Mapping[str, Edit], message: str) -> str:
-        with TemporaryDirectory(prefix="expunge-") as folder:
-            index = Path(folder) / "index"
-            if parent:
-                self.run("read-tree", parent, index=index)
-            for path, edit in edits.items():
-                before = self.content(parent, path)
-                content = edit(before)
-                if content == before:
-                    continue
-                blob = self.run("hash-object", "-w", "--stdin", stdin=content)
-                entry = f"100644,{blob},{path}"
-                self.run("update-index", "--add", "--cacheinfo", entry, index=index)
-            tree = self.run("write-tree", index=index)
+        blobs = {}
+        for path, edit in edits.items():
+            before = self.content(parent, path)
+            content = edit(before)
+            if content != before:
+                blobs[path] = self.run("hash-object", "-w", "--stdin", stdin=content)
         parents = ["-p", parent] if parent else []
+        tree = self._tree(parent, blobs)
         return self.run("commit-tree", tree, *parents, stdin=message.encode())
+
+    def _tree(self, base: str | None, blobs: Mapping[str, str]) -> str:
+        """Tree `base` with blobs at some paths; without an index, which a kill would leave."""
+        listed = self.run("ls-tree", "-z", base).split("\0") if base else []
+        entries = {line.partition("\t")[2]: line for line in listed if line}
+        below: dict[str, dict[str, str]] = {}
+        for path, blob in blobs.items():
+            name, _, rest = path.partition("/")
+            if rest:
+                below.setdefault(name, {})[rest] = blob
+            else:
+                entries[name] = f"100644 blob {blob}\t{name}"
+        for name, inner in below.items():
+            known = self.run("rev-parse", f"{base}:{name}") if name in entries else None
+            subtree = self._tree(known, inner)
+            entries[name] = f"040000 tree {subtree}\t{name}"
+        return self.run("mktree", "-z", stdin="".join(f"{e}\0" for e in entries.values()).encode())
 
     def _move_head(self, new: str, old: str | None) -> bool:
         """Move the branch from `old` to `new`; False if somebody else moved it first."""
@@ -198,9 +208,9 @@ class GitRepo:
             return False
         return True
 
-    def run(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> str:
+    def run(self, *args: str, stdin: bytes = b"") -> str:
         """Output of a git command; see `gitcommand.run`."""
-        return gitcommand.run(self.root, *args, stdin=stdin, index=index)
+        return gitcommand.run(self.root, *args, stdin=stdin)
 
     def _call(self, *args: str) -> subprocess.CompletedProcess[bytes]:
         return gitcommand.call(self.root, *args)

@@ -87,7 +87,8 @@ def place(job: Publication) -> None:
     left = f"Some staged files are in data/{job.dataset}; the same run again resumes."
     with dvcrepo.translated(f"Placing the files of {job.dataset}", left):
         _ignore(job)
-        dvcrepo.sweep(job.folder)
+        shutil.rmtree(job.aside, ignore_errors=True)  # of a process that was killed here
+        dvcrepo.sweep(job.dvc, job.folder)
         for name in staged:
             _put(job, job.folder / name, job.staging / name, link=True)
         if job.replace_all:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from expunge.dataset import ArrowRows, Where
@@ -69,11 +68,11 @@ def adopt(
     """
     spec = line.workspace.model(model)
     dataset = line.workspace.dataset(spec.dataset)
-    with line.lock(dataset.name) as fence, TemporaryDirectory() as folder:
+    with line.lock(dataset.name) as fence, line.registry.passing() as folder:
         recover(line, dataset.name, fence)
         refuse_open_batch(line, dataset.name, unless_published=True)
         clean_version(line, dataset)
-        found = bring(line.registry, registered or model, version, weights, Path(folder))
+        found = bring(line.registry, registered or model, version, weights, folder)
         trained_on = _trained_on(line, spec, found, dataset_version)
         still_clean(line, trained_on)
         rows = line.rows(dataset, "T").where(Where(max_ingest=trained_on.ingest))

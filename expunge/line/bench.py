@@ -8,7 +8,6 @@ only while rows are copied, so that requests of people do not wait for an audit.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -26,9 +25,9 @@ from expunge.line.generator import generator
 from expunge.line.ingest import refuse_open_batch
 from expunge.line.recover import recover
 from expunge.line.references import references
+from expunge.lineage.passing import passing_folder, sweep_passing
 from expunge.networks import device_of, network
 from expunge.requests import DatasetVersion, MockKind, ModelVersion
-from expunge.requests.holders import is_dead, this_holder
 from expunge.specs import ModelSpec
 from expunge.worker import WEIGHTS
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from expunge.evaluation.scores import Floats
     from expunge.evaluation.spdgan import Fitted
 
-_HOLDER = "holder"
 Slot = Callable[[], AbstractContextManager[None]]
 
 
@@ -150,11 +148,6 @@ def _champion(line: Line, model: str) -> ModelVersion:
 
 def _folder(line: Line, spec: ModelSpec) -> Path:
     """A fresh folder among the dataset's copies; those of audits that were killed are removed."""
-    copies = line.workspace.state("scratch", spec.dataset)
-    for left in copies.glob(f"audit-{spec.name}-*"):
-        holder = left / _HOLDER
-        if not holder.exists() or is_dead(holder.read_text()):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"audit-{spec.name}-", dir=copies))
-    (folder / _HOLDER).write_text(this_holder())
-    return folder
+    copies, prefix = line.workspace.state("scratch", spec.dataset), f"audit-{spec.name}-"
+    sweep_passing(copies, prefix)
+    return passing_folder(copies, prefix)

@@ -29,7 +29,8 @@ def sweep(line: Line, dataset: str) -> None:
     """Remove what batches that are over left behind: jobs, staged files, copies of rows.
 
     Sealed rows of a finished batch stay for the purge; a failed one erased nothing, and the
-    sealed rows of people who are still there go with their key. What was kept of edits that no
+    sealed rows of people who are still there go with their key. Passing copies of processes that
+    were killed go, whoever made them. What was kept of edits that no
     serving model comes from goes too.
     """
     over = {b.id: b.state for b in line.ledger.batches(dataset) if b.state in OVER}
@@ -41,6 +42,7 @@ def sweep(line: Line, dataset: str) -> None:
         if over.get(path.stem, "finished") != "finished":
             path.unlink(missing_ok=True)
             line.workspace.keys.destroy(path.stem)
+    line.registry.sweep()
     prune(line, dataset)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from expunge.dataset import ArrowRows
@@ -51,10 +50,10 @@ def train(line: Line, model: str) -> Trained:
         before = line.registry.champion(model)
         rows, held_out = line.rows(dataset, "T"), line.rows(dataset, "E")
     fitted = _fit(line, spec, rows, held_out)
-    with line.lock(dataset.name) as fence, TemporaryDirectory() as folder:
+    with line.lock(dataset.name) as fence, line.registry.passing() as folder:
         still_clean(line, version)
         line.progress("register", "model, curves and dataset to MLflow")
-        registered = line.registry.register(_candidate(line, spec, version, fitted, Path(folder)))
+        registered = line.registry.register(_candidate(line, spec, version, fitted, folder))
         make_champion(line, fence, version, registered, before)
     return Trained(
         model=model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,20 @@ from expunge.lineage.connection import (
     missing,
     mlflow_errors,
 )
+from expunge.lineage.passing import passing, sweep_passing
 from expunge.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+
+_PREFIX = "mlflow-"
+
+
+@contextmanager
+def _elsewhere() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True)
@@ -71,13 +81,16 @@ class Access:
         with mlflow_errors(f"read version {version} of {model!r}"):
             return str(self.client.get_model_version_download_uri(model, version))
 
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
+    def passing(self) -> AbstractContextManager[Path]:
         """A folder for the time of one call, within the workspace's state where it has one."""
+        if self.scratch is None:
+            return _elsewhere()
+        return passing(self.scratch, _PREFIX)
+
+    def sweep(self) -> None:
+        """Remove the passing copies of processes that were killed."""
         if self.scratch is not None:
-            self.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(prefix="mlflow-", dir=self.scratch) as folder:
-            yield Path(folder)
+            sweep_passing(self.scratch, _PREFIX)
 
     def _download(self, uri: str, folder: Path) -> Path:
         from mlflow.artifacts import download_artifacts

@@ -24,7 +24,9 @@ _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is for our own JSON
 }
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_OURS_TO_RETRY = {
     "INVALID_PARAMETER_VALUE",
     "BAD_REQUEST",
@@ -120,7 +122,7 @@ def _translated(error: Exception, doing: str, left: str) -> ExpungeError:
             fix="back it up, then: mlflow db upgrade URL",
             left=left,
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in _FULL:
         return RegistryUnreachableError(
             f"The disk of the MLflow artifacts is full; could not {doing}.",
             fix="free space, then run the same command again",

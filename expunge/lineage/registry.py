@@ -61,7 +61,7 @@ class Registry(Aliases):
             discard_runs(self.client, experiment, candidate.effect_key)
             run = Run.start(self.client, experiment, candidate)
             run.log_facts(candidate, self._parent_model_id(candidate))
-            with self._scratch() as folder:
+            with self.passing() as folder:
                 run.log_files(candidate, folder)
             run.finish()
             self._name(candidate.model)
@@ -96,7 +96,7 @@ class Registry(Aliases):
     def fetched(self, model: str, version: str) -> Iterator[Path]:
         """All artifacts of a version, whoever registered it, in a folder of passing copies."""
         location = self._location(model, version)
-        with self._scratch() as scratch:
+        with self.passing() as scratch:
             yield self._download(location, scratch)
 
     def digest(self, model: str, version: str) -> str:
@@ -115,7 +115,7 @@ class Registry(Aliases):
         found = self._version(model, version)
         with mlflow_errors(f"read the run of version {version} of {model!r}"):
             artifacts = self.client.get_run(found.run_id).info.artifact_uri
-        with self._scratch() as scratch:
+        with self.passing() as scratch:
             file = self._download(f"{artifacts}/metrics.json", scratch)
             rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
         return rows

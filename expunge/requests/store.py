@@ -99,7 +99,7 @@ def _translated() -> Iterator[None]:
         cause = " ".join(str(error.orig).split())
         raise LedgerUnavailableError(
             f"The ledger's database did not answer as it should: {cause}.",
-            left="The transaction was rolled back.",
+            left="Nothing of the transaction is half done.",
             fix="expunge doctor checks the connection; the same command can be run again",
         ) from error
     except ProgrammingError as error:

@@ -265,6 +265,34 @@ def test_temporary_files_of_a_killed_dvc_do_not_get_into_a_version(root):
     assert_published(root, erase(root))
 
 
+def test_copies_that_a_killed_dvc_or_publishing_left_aside_are_removed(root):
+    temporary = f".{'a' * 22}.tmp"
+    left = [
+        root / ".dvc" / "cache" / "files" / "md5" / "ab" / temporary,
+        remote_of(root) / "ab" / temporary,
+        root / ".dvc" / "tmp" / "expunge-digits" / "12345",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half a shard")
+    assert_published(root, erase(root))
+    assert not [path for path in left if path.exists()]
+
+
+def test_a_remote_that_others_write_to_keeps_their_young_temporary_files(root, tmp_path):
+    shared, name = tmp_path / "shared", f".{'a' * 22}.tmp"
+    (root / ".expunge" / "remote").rename(shared)
+    reconfigure(root, "../.expunge/remote", str(shared))
+    young, old = shared / "files" / "md5" / "ab" / name, shared / "files" / "md5" / "cd" / name
+    for path in (young, old):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half a shard")
+    os.utime(old, (0, 0))
+    erase(root)
+    assert young.exists()
+    assert not old.exists()
+
+
 @pytest.mark.parametrize("half", [b"", b"outs:\n- md5: 97f8", b"outs:\n- md5: [\n"])
 def test_a_half_written_pointer_is_mended(root, half):
     (root / "data" / "digits.dvc").write_bytes(half)

@@ -100,6 +100,14 @@ def test_a_station_that_refuses_is_heard_once_and_without_a_traceback(
     assert ran.output == ""
 
 
+def test_a_prefect_server_that_is_lost_is_told_in_our_words(root: Path, tmp_path: Path) -> None:
+    nowhere = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    ran = run(Job(root, tmp_path / "run", environment(**nowhere)))
+    assert ran.error is not None
+    assert ran.error.startswith("ApiLostError: The Prefect API at http://127.0.0.1:9/api did not")
+    assert "Traceback" not in ran.output
+
+
 def test_an_unknown_dataset_or_folder_is_refused_before_a_server_starts(
     root: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -226,11 +228,21 @@ def test_an_erasure_meanwhile_ends_the_audit_and_removes_its_copies(crowd: Line)
     assert not copies(crowd)
 
 
+def killed_audit(line: Line) -> None:
+    """The copies of an audit in a process that is no more."""
+    program = (
+        "import sys; from pathlib import Path; from expunge.lineage.passing import passing_folder; "
+        "passing_folder(Path(sys.argv[1]), 'audit-small-mlp-')"
+    )
+    command = [sys.executable, "-c", program, str(line.workspace.state("scratch", "small"))]
+    subprocess.run(command, check=True)
+    assert copies(line)
+
+
 @pytest.mark.usefixtures("quick")
 def test_an_audit_that_is_stopped_leaves_no_half_record_and_no_copies(crowd: Line) -> None:
     respec(crowd, ladder=[RUIN, RETRAIN])
-    killed = crowd.workspace.state("scratch", "small") / "audit-small-mlp-killed"
-    killed.mkdir()
+    killed_audit(crowd)
     entered: list[int] = []
 
     @contextmanager
