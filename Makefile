@@ -16,7 +16,7 @@ READY := $(VENV)/.ready
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stack stack-status stack-stop test bench docs check lint format lock clean distclean
+.PHONY: help setup demo stack stack-status stack-stop test soak bench docs check lint format lock clean distclean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p; s/^\([a-z-]*\):  *## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ stack-stop: setup ## End every process of the stack
 
 test: setup      ## Run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+soak: setup      ## Rounds of faults on real processes (an hour); writes build/soak
+	PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak.soak $(SOAK)
 
 bench: setup     ## Compare all strategies; writes docs/benchmarks.md (EXPUNGE_DATA: more datasets)
 	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/dvc repro benchmarks/dvc.yaml

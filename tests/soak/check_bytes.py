@@ -22,6 +22,8 @@ INVALID = "models made from rows of people erased since, for the purge"
 DISCARDED = "half-made MLflow runs, deleted, for `mlflow gc`"
 _KNOWN = {"derived", "earlier", "jobs", "keys", "ledger.db", "mlartifacts", "mlflow.db", "prefect"}
 _KNOWN |= {"remote", "scratch", "sealed", "staging"}
+_LIBRARIES = "torchinductor_"
+"""What torch keeps among temporary files; it is empty where nothing is compiled."""
 _IDS = re.compile(r"(?:^|/)(m-[0-9a-f]{32}|[0-9a-f]{32})/artifacts/")
 
 
@@ -37,8 +39,9 @@ def check_bytes(ledger: Tables, site: Site, found: Findings) -> None:
     for path in (site.root / "data").iterdir():
         if path.name.endswith(".tmp"):
             found.add("orphan", f"data/{path.name}")
-    for path in site.scratch.iterdir() if site.scratch else ():
-        found.add("orphan", f"{path.name} in the folder of temporary files")
+    for path in _entries(site.scratch) if site.scratch else ():
+        ours = not path.name.startswith(_LIBRARIES)
+        found.expect(not ours, "orphan", f"{path.name} in the folder of temporary files")
     for lock in (site.root / ".git").rglob("*.lock"):
         found.add("orphan", f".git/{lock.name}")
 
@@ -112,7 +115,9 @@ def _check_objects(ledger: Tables, site: Site, found: Findings) -> None:
 
 
 def _files(site: Site, tree: str) -> set[str]:
-    listed = json.loads(site.remote.read(f"{OBJECTS}{tree[:2]}/{tree[2:]}"))
+    name = f"{tree[:2]}/{tree[2:]}"
+    cached = (site.cache.root / name).exists()
+    listed = json.loads(site.cache.read(name) if cached else site.remote.read(OBJECTS + name))
     return {entry["md5"] for entry in listed}
 
 

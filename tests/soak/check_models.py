@@ -119,11 +119,18 @@ def _check_champions(
         )
         found.expect(judged or qualified, "promoted", f"{model} serves refused version {version}")
         row = made.get((model, version))
-        erased = [
-            v["ordinal"]
-            for v in ledger["dataset_versions"]
-            if v["kind"] == "erasure" and row and v["dataset"] == row["dataset"]
-        ]
+        erased = _erasures(ledger, model)
         if row and at_rest and model not in owing:
             clean = row["clean_as_of"] >= max(erased, default=0)
             found.expect(clean, "promoted", f"{model} version {version} holds erased people")
+
+
+def _erasures(ledger: Tables, model: str) -> list[int]:
+    """Versions in which rows went that the model had learned from."""
+    learned = {
+        s["target_id"]
+        for s in ledger["settlements"]
+        if s["model"] == model and s["state"] != "not_needed"
+    }
+    batches = {t["batch_id"] for t in ledger["targets"] if t["id"] in learned}
+    return [v["ordinal"] for v in ledger["dataset_versions"] if v["batch_id"] in batches]

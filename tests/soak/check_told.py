@@ -7,6 +7,7 @@ versions and the folders of rows, which are data, and go with the purge.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -20,17 +21,19 @@ _DATA = ("remote", "staging")
 def check_told(ledger: Tables, site: Site, people: Iterable[str], found: Findings) -> None:
     """Look for each person's id in everything that was written."""
     wanted = [person.encode() for person in people]
+    prefix = os.path.commonprefix(wanted)  # noqa: RUF071 - of texts; a quick look first
     for where, content in _written(ledger, site):
-        told = sum(person in content for person in wanted)
+        told = sum(person in content for person in wanted) if prefix in content else 0
         found.expect(not told, "told", f"{told} people's ids in {where}")
 
 
 def _written(ledger: Tables, site: Site) -> Iterator[tuple[str, bytes]]:
     yield "the ledger", _dump(ledger)
     yield "MLflow's database", _dump(tables(site.mlflow_db))
-    for name in site.artifacts.names():
+    for name in site.artifacts.names() - site.searched:
         if "?" not in name:
             yield f"MLflow's artifact {name}", site.artifacts.read(name)
+            site.searched.add(name)
     yield "git's history", git(site.root, "log", "--all", "-p", "--text").encode()
     private = [path for path in _files(site.private) if _place(path, site) not in _DATA]
     for path in (*private, *(each for log in site.logs for each in _files(log))):

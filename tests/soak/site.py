@@ -83,7 +83,8 @@ class Site:
     """One workspace and the stores around it.
 
     `logs` are files and folders of what processes said or wrote down, `scratch` the folder that
-    was everybody's `TMPDIR`.
+    was everybody's `TMPDIR`; `searched` are artifacts, which never change, that were searched
+    for ids before.
     """
 
     root: Path
@@ -95,6 +96,7 @@ class Site:
     artifacts: Tree
     logs: tuple[Path, ...] = ()
     scratch: Path | None = None
+    searched: set[str] = field(default_factory=set)
 
     @property
     def private(self) -> Path:
