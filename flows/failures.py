@@ -22,14 +22,22 @@ def api_errors() -> Iterator[None]:
     try:
         yield
     except (httpx.HTTPError, PrefectException) as error:
-        said = next(iter(str(error).splitlines()), "")
-        raise ApiLostError(
-            f"The Prefect API at {os.environ.get('PREFECT_API_URL')} did not answer as it should: "
-            f"{type(error).__name__} {said}".rstrip()
-            + ".",
-            left="What the stations recorded stays; a batch that is open is gone on with.",
-            fix="start that server, or unset PREFECT_API_URL to run without one; then run again",
-        ) from error
+        raise _lost(error) from error
+    except RuntimeError as error:  # what its client raises where nothing answers at all
+        if not str(error).startswith("Failed to reach API"):
+            raise
+        raise _lost(error) from error
+
+
+def _lost(error: Exception) -> ApiLostError:
+    said = next(iter(str(error).splitlines()), "")
+    return ApiLostError(
+        f"The Prefect API at {os.environ.get('PREFECT_API_URL')} did not answer as it should: "
+        f"{type(error).__name__} {said}".rstrip(". ")
+        + ".",
+        left="What the stations recorded stays; a batch that is open is gone on with.",
+        fix="start that server, or unset PREFECT_API_URL to run without one; then run again",
+    )
 
 
 def summary(failed: dict[str, ExpungeError]) -> ExpungeError:

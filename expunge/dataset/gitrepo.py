@@ -89,10 +89,16 @@ class GitRepo:
         return self.run("log", "-1", form, commit).strip() or None
 
     def commit(self, edits: Mapping[str, Edit], message: str, key: str) -> str:
-        """Commit edited paths on top of HEAD under our identity; the index is not touched."""
+        """Commit edited paths on top of HEAD under our identity; the index is not touched.
+
+        Once for a key: where a process that lost its lock wakes up, the branch has the commit.
+        """
         text = f"{message.strip()}\n\n{TRAILER}: {key}\n"
         for _ in range(_ATTEMPTS):
             head = self.head()
+            found = self.find_effect(key)
+            if found is not None and self.is_on_branch(found):
+                return found
             commit = self._build(head, edits, text)
             if self._move_head(commit, head):
                 return commit

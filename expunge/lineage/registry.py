@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from expunge.errors import TerminalError
 from expunge.lineage.aliases import Aliases
@@ -30,6 +30,9 @@ from expunge.lineage.candidate import (
 from expunge.lineage.connection import UnknownModelVersionError, mlflow_errors
 from expunge.lineage.packaging import OWN_FOLDER
 from expunge.lineage.runs import Run, discard_runs
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 # Without it MLflow opens an experiment on its pages for language models.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -45,9 +48,8 @@ class Registry(Aliases):
 
     def find(self, effect_key: str) -> Registered | None:
         """The version registered under an effect key, if there is one."""
-        condition = f"tag.`expunge.effect` = '{_checked_key(effect_key)}'"
         with mlflow_errors("look for a model version"):
-            for found in self.client.search_model_versions(condition, max_results=1):
+            for found in self._made(effect_key):
                 return Registered(found.name, str(found.version), found.run_id)
         return None
 
@@ -75,7 +77,24 @@ class Registry(Aliases):
                 await_creation_for=0,
             )
             run.link(candidate.model, str(version.version))
-        return Registered(candidate.model, str(version.version), run.run_id)
+            return self._first(candidate.effect_key)
+
+    def _made(self, effect_key: str) -> list[ModelVersion]:
+        """Versions under an effect key, oldest first."""
+        condition = f"tag.`expunge.effect` = '{_checked_key(effect_key)}'"
+        found = self.client.search_model_versions(condition)
+        return sorted(found, key=lambda version: int(version.version))
+
+    def _first(self, effect_key: str) -> Registered:
+        """The oldest version under an effect key; younger ones are deleted.
+
+        MLflow makes a second one where its client sends a request again whose answer was lost,
+        and where a process goes on that had lost its lock.
+        """
+        first, *others = self._made(effect_key)
+        for other in others:
+            self.client.delete_model_version(other.name, other.version)
+        return Registered(first.name, str(first.version), first.run_id)
 
     def fetch_weights(self, model: str, version: str, folder: Path) -> Path:
         """Bring a version's `weights.safetensors` and `model.json` into `folder`.

@@ -19,7 +19,13 @@ from expunge.dataset.dvcrepo import (
     StoreUnreachableError,
     VersionMissingError,
 )
-from expunge.dataset.gitrepo import DetachedHeadError, GitError, VersionConflictError
+from expunge.dataset.gitrepo import (
+    DetachedHeadError,
+    GitError,
+    GitRepo,
+    VersionConflictError,
+    with_content,
+)
 from expunge.dataset.publishing import DirtyDatasetError, UnpublishableError, tag_of
 from expunge.dataset.versions import checkout, find_published, publish
 from expunge.workspace import init_workspace
@@ -129,6 +135,15 @@ def test_publishing_again_changes_nothing(root):
     head = git(root, "rev-parse", "HEAD")
     assert erase(root) == version == find_published(root, "digits", "publish:b-1")
     assert git(root, "rev-parse", "HEAD") == head
+
+
+def test_a_process_that_wakes_up_in_the_middle_commits_no_second_time(root):
+    """It looked for the effect before it was stopped; another process published meanwhile."""
+    version = erase(root)
+    pointer = (root / "data" / "digits.dvc").read_bytes()
+    edits = {"data/digits.dvc": with_content(pointer)}
+    assert GitRepo(root).commit(edits, "Erase 3 rows", "publish:b-1") == version.commit
+    assert_published(root, version)
 
 
 def test_what_was_never_published_is_not_found(root):

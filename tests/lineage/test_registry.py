@@ -7,6 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import mlflow
@@ -45,6 +46,22 @@ def test_registering_again_under_the_same_key_makes_nothing(
     assert registry.find("train:digits-cnn:1") == first
     assert registry.find("train:digits-cnn:2") is None
     assert len(registry.client.search_model_versions(f"name='{MODEL}'")) == 1
+
+
+def test_of_two_versions_of_one_effect_the_first_stays(
+    registry: Registry, candidate: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a request is sent again, or a process goes on that had lost its lock."""
+    create = registry.client.create_model_version
+
+    def twice(*args: Any, **kwargs: Any) -> Any:
+        create(*args, **kwargs)
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(registry.client, "create_model_version", twice)
+    assert registry.register(candidate()).version == "1"
+    (only,) = registry.client.search_model_versions(f"name='{MODEL}'")
+    assert str(only.version) == "1"
 
 
 @pytest.mark.parametrize("step", ["log_facts", "log_files", "finish"])

@@ -127,11 +127,15 @@ def _main(root: Path, output: Path, words: tuple[str, ...], environment: dict[st
 
     import torch
 
+    import flows.local
+
     tempfile.tempdir = None
     torch.set_num_threads(1)
     from prefect.context import refresh_global_settings_context
 
     refresh_global_settings_context()
+    if "PREFECT_API_URL" not in environment:
+        flows.local.run_deletion_batch = _bare
     if words[0] == "prefect":
         from prefect.cli import app
 
@@ -139,3 +143,11 @@ def _main(root: Path, output: Path, words: tuple[str, ...], environment: dict[st
     from expunge.cli import main
 
     main()
+
+
+def _bare(root: Path, dataset: str, progress: Any) -> Any:
+    """The stations one after the other without Prefect: what a site without its server does."""
+    from expunge.line import open_line, run_batch
+
+    with open_line(root, progress=progress) as line:
+        return run_batch(line, dataset)

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,6 @@ import psutil
 from tests.soak.children import Child, forked, started
 from tests.soak.place import LEASE_SECONDS, PATIENCE, Place, is_limited
 from tests.soak.proxy import Mode
-from tests.soak.servers import Server
 
 STATIONS = ("claim", "stage", "validate", "publish", "unlearn", "evaluate", "register", "promote")
 ERASING = ("claim", "stage", "validate", "publish", "report")
@@ -66,7 +66,7 @@ def kill_unlearning(place: Place, draw: random.Random, unlearns: bool) -> None:
 
 def _server(which: str, sent: signal.Signals) -> Fault:
     def fault(place: Place, draw: random.Random, unlearns: bool) -> None:
-        server: Server = getattr(place.servers, which)
+        server = place.servers[which]
         child = place.run()
         station(place, child, draw, reached(unlearns))
         server.kill(sent)
@@ -118,6 +118,7 @@ def clock_jump(place: Place, draw: random.Random, unlearns: bool) -> None:
         "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
+    fake |= place.environment
     child = started(place.root, place.output(), "expunge", "run", **fake)
     station(place, child, draw, reached(unlearns))
     clock.write_text(draw.choice(("+3d", "-3d", "+1h", "-1h")))
@@ -151,7 +152,8 @@ def paused_holder(place: Place, draw: random.Random, unlearns: bool) -> None:
 
 def embedded(place: Place, draw: random.Random, unlearns: bool) -> None:
     """SIGKILL of a plain `expunge run` with its own embedded Prefect API."""
-    child = started(place.root, place.output(), "expunge", "run", PREFECT_API_URL="")
+    more = {**place.environment, "PREFECT_API_URL": ""}
+    child = started(place.root, place.output(), "expunge", "run", **more)
     station(place, child, draw, reached(unlearns))
     below = child.below()
     child.send(signal.SIGKILL)
@@ -166,7 +168,7 @@ def stack(place: Place, draw: random.Random, unlearns: bool) -> None:
     deployment = httpx.get(f"{api}/deployments/name/{name}", timeout=60).raise_for_status().json()
     words = ("prefect", "worker", "start", "--pool", "cpu")
     more = {"EXPUNGE_WORKSPACE": str(place.root), "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    worker = forked(Path.cwd(), place.output(), *words, **more)
+    worker = forked(Path.cwd(), place.output(), *words, **place.environment, **more)
     for _ in range(2):
         url = f"{api}/deployments/{deployment['id']}/create_flow_run"
         httpx.post(url, json={"state": {"type": "SCHEDULED"}}, timeout=60).raise_for_status()
@@ -197,24 +199,32 @@ def _words(process: psutil.Process) -> str:
     return ""
 
 
-FAULTS: Mapping[str, tuple[Fault, int]] = {
-    "SIGKILL of the flow's process": (kill_run, 9),
-    "SIGKILL of the unlearning subprocess": (kill_unlearning, 4),
-    "PostgreSQL: immediate shutdown": (_server("postgres", signal.SIGQUIT), 5),
-    "PostgreSQL: SIGKILL of every process": (_server("postgres", signal.SIGKILL), 3),
-    "PostgreSQL: restart": (_server("postgres", signal.SIGINT), 3),
-    "MLflow server: SIGKILL": (_server("mlflow", signal.SIGKILL), 3),
-    "Prefect server: SIGKILL": (_server("prefect", signal.SIGKILL), 3),
-    "S3 answers 500": (_s3("error"), 4),
-    "S3 is slow": (_s3("slow"), 2),
-    "S3 resets connections": (_s3("refuse"), 3),
-    "S3 cuts answers short": (_s3("cut"), 2),
-    "disk full": (disk_full, 4),
-    "largest file allowed reached": (file_limit, 2),
-    "clock jumps": (clock_jump, 2),
-    "two schedulers at once": (two_at_once, 3),
-    "holder paused beyond its lease": (paused_holder, 4),
-    "SIGKILL of `expunge run` with its embedded API": (embedded, 1),
-    "SIGKILL of a worker, deployment fired twice": (stack, 2),
+@dataclass(frozen=True)
+class Kind:
+    """A fault, how often it comes in a full cycle of rounds, and the server that it needs."""
+
+    play: Fault
+    times: int
+    needs: str = "postgres"
+
+
+FAULTS: Mapping[str, Kind] = {
+    "SIGKILL of the run's process": Kind(kill_run, 9),
+    "SIGKILL of the unlearning subprocess": Kind(kill_unlearning, 4),
+    "PostgreSQL: immediate shutdown": Kind(_server("postgres", signal.SIGQUIT), 5),
+    "PostgreSQL: SIGKILL of every process": Kind(_server("postgres", signal.SIGKILL), 3),
+    "PostgreSQL: restart": Kind(_server("postgres", signal.SIGINT), 3),
+    "MLflow server: SIGKILL": Kind(_server("mlflow", signal.SIGKILL), 2, "mlflow"),
+    "Prefect server: SIGKILL": Kind(_server("prefect", signal.SIGKILL), 2, "prefect"),
+    "S3 answers 500": Kind(_s3("error"), 3, "s3"),
+    "S3 is slow": Kind(_s3("slow"), 2, "s3"),
+    "S3 resets connections": Kind(_s3("refuse"), 3, "s3"),
+    "S3 cuts answers short": Kind(_s3("cut"), 2, "s3"),
+    "disk full": Kind(disk_full, 4),
+    "largest file allowed reached": Kind(file_limit, 3),
+    "clock jumps": Kind(clock_jump, 1, "prefect"),
+    "two schedulers at once": Kind(two_at_once, 4),
+    "holder paused beyond its lease": Kind(paused_holder, 5),
+    "SIGKILL of `expunge run` with its embedded API": Kind(embedded, 1, "prefect"),
+    "SIGKILL of a worker, deployment fired twice": Kind(stack, 1, "prefect"),
 }
-"""Each fault and how often it comes in a full cycle of rounds."""

@@ -18,7 +18,7 @@ from expunge.workspace import Workspace
 from tests.line.small import MODEL, RETRAIN, ROWS, make_workspace, person, table
 from tests.soak.children import Child, forked
 from tests.soak.servers import BUCKET, Servers
-from tests.soak.site import Bucket, Site, Truth
+from tests.soak.site import Bucket, Folder, Site, Truth
 
 DISK_BYTES = 384 << 20
 PATIENCE = 400.0
@@ -52,7 +52,17 @@ class Place:
 
     def run(self, *words: str, **more: str) -> Child:
         """Start a command of expunge, `run` unless told otherwise."""
-        return forked(self.root, self.output(), "expunge", *(words or ("run",)), **more)
+        words = ("expunge", *(words or ("run",)))
+        return forked(self.root, self.output(), *words, **{**self.environment, **more})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to find the site."""
+        return {
+            **self.servers.environment,
+            "TMPDIR": str(self.folder / "tmp"),
+            "PREFECT_HOME": str(self.folder / "prefect-client"),
+        }
 
     def output(self) -> Path:
         """A new file for what a process says."""
@@ -94,7 +104,8 @@ def made(folder: Path, servers: Servers, people: int) -> Iterator[Place]:
     with _mounted(disk):
         root = disk / "workspace"
         make_workspace(root)
-        _use(root, servers)
+        if "s3" in servers:
+            _use(root, servers)
         place = Place(root, folder, servers, _site(root, folder, servers), {}, {})
         place.ladder(RETRAIN)
         source = folder / "people.parquet"
@@ -142,17 +153,22 @@ def _use(root: Path, servers: Servers) -> None:
 
 def _site(root: Path, folder: Path, servers: Servers) -> Site:
     (folder / "logs").mkdir()
-    (folder / "tmp").mkdir(exist_ok=True)
+    (folder / "tmp").mkdir()
     logs = [folder / name for name in ("logs", "prefect")]
-    logs += [server.log for server in (servers.postgres, servers.mlflow, servers.prefect)]
+    logs += [server.log for server in servers.known.values() if server.name != "S3"]
+    private = root / ".expunge"
+    embedded = f"sqlite:///{private / 'mlflow.db'}"
+    folders = Folder(private / "remote"), Folder(private / "mlartifacts")
+    buckets = (Bucket(servers.url("s3"), BUCKET, each) for each in ("dvc/", "mlflow/"))
+    remote, artifacts = buckets if "s3" in servers else folders
     return Site(
         root=root,
         dataset="small",
         ledger=servers.database("ledger"),
-        mlflow=servers.url("mlflow"),
-        mlflow_db=servers.database("mlflow"),
-        remote=Bucket(servers.url("s3"), BUCKET, "dvc/"),
-        artifacts=Bucket(servers.url("s3"), BUCKET, "mlflow/"),
+        mlflow=servers.url("mlflow") if "mlflow" in servers else embedded,
+        mlflow_db=servers.database("mlflow") if "mlflow" in servers else embedded,
+        remote=remote,
+        artifacts=artifacts,
         logs=tuple(logs),
         scratch=folder / "tmp",
     )

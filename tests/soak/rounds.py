@@ -46,14 +46,14 @@ class Told:
 def play(place: Place, number: int, fault: str, seed: int) -> Told:
     """Play one round to its end."""
     draw = random.Random(f"{seed} {number} {fault}")
-    unlearns = fault == "SIGKILL of the unlearning subprocess" or draw.random() < 0.6
+    unlearns = fault == "SIGKILL of the unlearning subprocess" or draw.random() < 0.5
     ladder = draw.choice(("exact", "exact", "refused first", "held")) if unlearns else "exact"
     told = Told(number, fault, unlearns, ladder)
     begun, first = time.monotonic(), place.runs
     _choose(place, ladder)
     _file(place, draw, told, unlearns)
     try:
-        FAULTS[fault][0](place, draw, unlearns)
+        FAULTS[fault].play(place, draw, unlearns)
     except AssertionError as error:
         told.broken.append(str(error))
     _mend(place)

@@ -46,7 +46,7 @@ class Server:
     ready: Callable[[], bool]
     environment: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
-    stop_with: signal.Signals = signal.SIGTERM
+    stop_with: signal.Signals = signal.SIGKILL
     process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
@@ -93,14 +93,17 @@ class Server:
 
 @dataclass(frozen=True)
 class Servers:
-    """All servers of one site."""
+    """The servers of one site: PostgreSQL, and all others where `running` was asked for them."""
 
-    postgres: Server
-    s3: Server
-    mlflow: Server
-    prefect: Server
+    known: Mapping[str, Server]
     proxy: Proxy
     ports: Mapping[str, int]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.known
+
+    def __getitem__(self, name: str) -> Server:
+        return self.known[name]
 
     def database(self, name: str) -> str:
         """SQLAlchemy URL of a database."""
@@ -109,13 +112,12 @@ class Servers:
     @property
     def environment(self) -> dict[str, str]:
         """What a process of expunge needs to find them."""
-        return {
-            **QUIET,
-            **S3_ENVIRONMENT,
-            "EXPUNGE_LEDGER_URL": self.database("ledger"),
-            "EXPUNGE_MLFLOW_TRACKING_URI": self.url("mlflow"),
-            "PREFECT_API_URL": f"{self.url('prefect')}/api",
-        }
+        found = {**QUIET, **S3_ENVIRONMENT, "EXPUNGE_LEDGER_URL": self.database("ledger")}
+        if "mlflow" in self:
+            found["EXPUNGE_MLFLOW_TRACKING_URI"] = self.url("mlflow")
+        if "prefect" in self:
+            found["PREFECT_API_URL"] = f"{self.url('prefect')}/api"
+        return found
 
     def url(self, name: str) -> str:
         """Address of an HTTP server; of `s3` the one that never fails."""
@@ -124,35 +126,37 @@ class Servers:
     def start(self) -> None:
         """Start whatever does not run."""
         self.proxy.heal()
-        self.prefect.launch()
-        for server in (self.postgres, self.s3, self.mlflow, self.prefect):
+        for server in self.known.values():
+            if server.name != "MLflow":  # which needs the database
+                server.launch()
+        for server in self.known.values():
             server.start()
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Servers]:
-    """All servers, with their logs and data in `folder`; stopped afterwards."""
+def running(folder: Path, *, every: bool) -> Iterator[Servers]:
+    """PostgreSQL, and with `every` all servers; their logs and data in `folder`."""
     ports = {name: _free_port() for name in ("postgres", "s3", "mlflow", "prefect")}
     proxy = Proxy(ports["s3"])
     with ExitStack() as stack:
         stack.enter_context(proxy.running())
         data = Path(tempfile.mkdtemp(prefix="expunge-soak-pg-"))
         stack.callback(shutil.rmtree, data, ignore_errors=True)
-        servers = Servers(
-            postgres=_postgres(data, ports["postgres"], folder),
-            s3=_s3(ports["s3"], folder),
-            mlflow=_mlflow(ports, proxy.port, folder),
-            prefect=_prefect(ports["prefect"], folder),
-            proxy=proxy,
-            ports=ports,
-        )
-        for server in (servers.postgres, servers.s3):
+        known = {"postgres": _postgres(data, ports["postgres"], folder)}
+        if every:
+            known |= {
+                "s3": _s3(ports["s3"], folder),
+                "mlflow": _mlflow(ports, proxy.port, folder),
+                "prefect": _prefect(ports["prefect"], folder),
+            }
+        for server in known.values():
             stack.callback(server.kill, server.stop_with)
-            server.start()
-        _make_stores(servers)
-        for server in (servers.mlflow, servers.prefect):
-            stack.callback(server.kill)
-            server.launch()
+        servers = Servers(known, proxy, ports)
+        known["postgres"].start()
+        _make_databases(servers)
+        if every:
+            known["s3"].start()
+            _make_bucket(servers)
         servers.start()
         yield servers
 
@@ -218,14 +222,16 @@ def _prefect(port: int, folder: Path) -> Server:
     return Server("Prefect", command, folder / "prefect.log", lambda: _answers(ready), own)
 
 
-def _make_stores(servers: Servers) -> None:
-    """Two databases and one bucket."""
-    import boto3
-
+def _make_databases(servers: Servers) -> None:
     admin = f"postgresql://tester@127.0.0.1:{servers.ports['postgres']}/postgres"
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute("CREATE DATABASE ledger")
         connection.execute("CREATE DATABASE mlflow")
+
+
+def _make_bucket(servers: Servers) -> None:
+    import boto3
+
     own = {"aws_access_key_id": "soak", "aws_secret_access_key": "soak"}
     client = boto3.client("s3", endpoint_url=servers.url("s3"), region_name="us-east-1", **own)
     client.create_bucket(Bucket=BUCKET)

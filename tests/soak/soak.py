@@ -11,50 +11,47 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.soak.children import forked, prepare
-from tests.soak.faults import FAULTS
+from tests.soak.faults import FAULTS, stack
 from tests.soak.place import LEASE_SECONDS, PATIENCE, Place, made
 from tests.soak.rounds import Told, play, to_json
-from tests.soak.servers import Servers, running
+from tests.soak.servers import running
 from tests.soak.table import write
 
 PEOPLE = 420
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "EXPUNGE_LEASE_SECONDS": str(LEASE_SECONDS),
+    "EXPUNGE_TASK_RETRY_DELAYS": "[0.5, 2, 5]",
+}
 
 
-def order(rounds: int, seed: int) -> list[str]:
-    """Faults of the rounds: whole cycles, each shuffled."""
+def order(rounds: int, seed: int, *, every: bool) -> list[str]:
+    """Faults of the rounds: whole cycles, each shuffled; with PostgreSQL alone those it allows."""
     draw = random.Random(seed)
+    possible = {n: k for n, k in FAULTS.items() if every or k.needs == "postgres"}
     faults: list[str] = []
     while len(faults) < rounds:
-        cycle = [name for name, (_, times) in FAULTS.items() for _ in range(times)]
+        cycle = [name for name, kind in possible.items() for _ in range(kind.times)]
         draw.shuffle(cycle)
         faults += cycle
     return faults[:rounds]
 
 
-def soak(folder: Path, faults: list[str], seed: int, people: int, out: Path) -> list[Told]:
+def soak(
+    folder: Path, faults: list[str], seed: int, people: int, out: Path, *, every: bool = True
+) -> list[Told]:
     """Play a round for each fault on one site, and write each down as it ends."""
-    with ExitStack() as stack:
-        servers = stack.enter_context(running(folder))
-        (folder / "tmp").mkdir(exist_ok=True)
-        prepare(
-            {
-                **servers.environment,
-                "TMPDIR": str(folder / "tmp"),
-                "OMP_NUM_THREADS": "1",
-                "EXPUNGE_LEASE_SECONDS": str(LEASE_SECONDS),
-                "EXPUNGE_TASK_RETRY_DELAYS": "[0.5, 2, 5]",
-                "PREFECT_HOME": str(folder / "prefect-client"),
-            }
-        )
-        place = stack.enter_context(made(folder, servers, people))
-        if any("worker" in fault for fault in faults):
-            _deploy(place, servers)
+    prepare(ENVIRONMENT)
+    with running(folder, every=every) as servers, made(folder, servers, people) as place:
+        if any(FAULTS[fault].play is stack for fault in faults):
+            _deploy(place)
         told = []
         for number, fault in enumerate(faults, start=1):
             one = play(place, number, fault, seed)
@@ -65,7 +62,21 @@ def soak(folder: Path, faults: list[str], seed: int, people: int, out: Path) -> 
         return told
 
 
-def _deploy(place: Place, servers: Servers) -> None:
+def side_by_side(
+    folder: Path, faults: list[str], seed: int, people: int, out: Path, lanes: int
+) -> list[Told]:
+    """The rounds shared out among sites of their own, each in a thread, with PostgreSQL alone."""
+
+    def lane(number: int) -> list[Told]:
+        own = folder / f"lane-{number}"
+        own.mkdir()
+        return soak(own, faults[number::lanes], seed + number, people, out, every=False)
+
+    with ThreadPoolExecutor(lanes) as pool:
+        return [told for some in pool.map(lane, range(lanes)) for told in some]
+
+
+def _deploy(place: Place) -> None:
     """The commands of the header of prefect.yaml, against the running server."""
     checkout = Path(__file__).resolve().parents[2]
     for words in (
@@ -73,7 +84,7 @@ def _deploy(place: Place, servers: Servers) -> None:
         ("work-pool", "create", "gpu", "--type", "process"),
         ("--no-prompt", "deploy", "--all"),
     ):
-        child = forked(checkout, place.output(), "prefect", *words)
+        child = forked(checkout, place.output(), "prefect", *words, **place.environment)
         assert child.wait(PATIENCE) == 0, child.said
 
 
@@ -90,20 +101,28 @@ def _tell(told: Told) -> None:
 def main() -> int:
     """Soak; 1 where anything was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=sum(times for _, times in FAULTS.values()))
+    full = sum(kind.times for kind in FAULTS.values())
+    parser.add_argument("--rounds", type=int, default=full)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--people", type=int, default=PEOPLE)
     parser.add_argument("--fault", action="append", choices=FAULTS)
     parser.add_argument("--out", type=Path, default=Path("build/soak"))
+    parser.add_argument("--light", action="store_true", help="PostgreSQL is the only server")
+    parser.add_argument("--lanes", type=int, default=1, help="with --light: sites side by side")
     parser.add_argument("--keep", action="store_true", help="keep the site's folder")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    faults = given.fault or order(given.rounds, given.seed)
+    faults = given.fault or order(given.rounds, given.seed, every=not given.light)
     folder = Path(tempfile.mkdtemp(prefix="expunge-soak-"))
     folder.chmod(0o755)
     os.environ.pop("PREFECT_API_URL", None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        told = soak(folder, faults, given.seed, given.people, given.out.resolve())
+        out, every = given.out.resolve(), not given.light
+        if given.lanes > 1:
+            told = side_by_side(folder, faults, given.seed, given.people, out, given.lanes)
+        else:
+            told = soak(folder, faults, given.seed, given.people, out, every=every)
     finally:
         if not given.keep:
             shutil.rmtree(folder, ignore_errors=True)
