@@ -89,12 +89,14 @@ def test_only_what_may_pass_is_retried_and_what_does_not_reaches_the_caller_as_i
     )
 
 
+@pytest.mark.parametrize("embedded", [True, False])
 def test_a_station_that_refuses_is_heard_once_and_without_a_traceback(
-    api: Path, filed: Path, tmp_path: Path
+    embedded: bool, api: Path, filed: Path, tmp_path: Path
 ) -> None:
-    _migrated_home(filed, api)
+    if embedded:
+        _migrated_home(filed, api)
     (filed / "models" / "small-mlp.yaml").write_text("ladder: none\n")
-    ran = run(Job(filed, tmp_path / "run", without_api()))
+    ran = run(Job(filed, tmp_path / "run", without_api() if embedded else environment()))
     assert ran.error is not None
     assert ran.error.startswith("SpecError")
     assert ran.output == ""

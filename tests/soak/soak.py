@@ -126,7 +126,7 @@ def main() -> int:
     finally:
         if not given.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    write(told, given.seed, given.out)
+    write(told, given.out)
     sys.stdout.write((given.out / "soak.md").read_text())
     return int(any(one.broken or one.found for one in told))
 
