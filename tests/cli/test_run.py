@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,14 @@ def test_the_summary_tells_rungs_reasons_and_seconds_in_80_columns(capsys, monke
 def test_a_batch_that_no_model_saw_says_so(capsys):
     show(Session(Path()), batch())
     assert "no governed model saw these rows" in capsys.readouterr().out
+
+
+def test_a_dataset_in_which_nobody_of_those_asked_about_is_says_so(capsys):
+    nobody = DatasetReport("digits", None, None, 0, 0, 0)
+    show(Session(Path()), replace(batch(), requests={"pending": 6}, dataset=nobody))
+    told = capsys.readouterr().out
+    assert "digits: nobody of those asked about has rows here" in told
+    assert "none → none" not in told
 
 
 def test_json_is_one_line_of_the_contract(capsys):

@@ -86,6 +86,16 @@ def test_held_out_accuracy_may_lose_no_more_than_its_margin(gen, se, expected):
     assert outcomes(measured(gen=gen, gen_se=se))["held_out"] == expected
 
 
+def test_a_refusal_cites_the_bound_that_refuses_and_a_pass_the_one_that_passes():
+    def said(auc: float, criterion: int) -> str:
+        return verdict(measured(auc)).criteria[criterion].words
+
+    assert "at least +0.2" in said(0.76, 0)
+    assert "at most +0.1" in said(0.55, 0)
+    assert "at most -0.2" in said(0.24, 1)
+    assert "at least -0.1" in said(0.45, 1)
+
+
 def test_alpha_is_split_over_the_rungs():
     one, three = (outcomes(measured(0.593, 0.033), rungs=rungs) for rungs in (1, 3))
     assert one["forgetting"] == "pass"
