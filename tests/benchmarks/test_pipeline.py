@@ -57,7 +57,7 @@ def test_the_page_rests_on_the_cells_that_were_asked_for(ran: Path) -> None:
 def test_nothing_runs_again_and_dvc_shows_numbers_and_plots(ran: Path) -> None:
     assert "up to date" in dvc(ran, "repro", STAGES)
     changed = json.loads(
-        dvc(ran, "metrics", "diff", "--json", "HEAD", "--", "docs/benchmarks.json")
+        dvc(ran, "metrics", "diff", "--json", "HEAD", "--targets", "docs/benchmarks.json")
     )
     assert "digits.random-5.champion.hard_row_auc" in changed["docs/benchmarks.json"]
     dvc(ran, "plots", "show", "-o", "plots")
