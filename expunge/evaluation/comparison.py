@@ -60,6 +60,9 @@ def literature_metrics(
     biased away from the retrain's where the rows are few, and the interval shows it.
     """
     names = "average_gap", "tug_of_war"
+    if inputs.forget.champion.task == "regression":
+        why = "it compares accuracies; labels are real numbers"
+        return undefined(names[0], why), undefined(names[1], why)
     splits = inputs.forget, inputs.retain, inputs.held_out
     exact = [split.retrain for split in splits if split.retrain is not None]
     if len(exact) < len(splits):

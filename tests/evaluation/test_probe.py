@@ -55,6 +55,16 @@ def test_the_fit_is_scikit_learns_ridge():
     np.testing.assert_allclose(probe.outputs(x), 10 * expected, atol=1e-9)
 
 
+def test_of_real_labels_it_is_scikit_learns_ridge_in_the_labels_units():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(80, 6)) * 3 + 1
+    y = 500 + x @ rng.normal(size=6) * 40
+    z = (x - x.mean(0)) / x.std(0)
+    expected = Ridge(alpha=0.01 * 80).fit(z, y).predict(z)
+    probe = fit_probe(x, y, None, ridge=0.01)
+    np.testing.assert_allclose(probe.outputs(x)[:, 0], expected, atol=1e-8)
+
+
 def test_dead_features_do_no_harm():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(50, 4)), rng.integers(0, 2, 50)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,10 +16,15 @@ from expunge.evaluation import (
     evaluate,
     judge,
 )
+from expunge.evaluation.comparison import literature_metrics
+from expunge.evaluation.earlier import Kept, kept_auc, load_kept, save_kept
+from expunge.evaluation.evaluate import hard_row_aucs
 from expunge.evaluation.levels import LevelReference, level, retrained_level
 from expunge.evaluation.membership import auc, comparable, hard_rows, strata
 from expunge.evaluation.rates import forgetting_rate, generalisation, memory_retention
 from expunge.evaluation.scores import scores_of_outputs
+from expunge.evaluation.spdgan import no_degree
+from expunge.line.answers import answers
 from expunge.specs import GateSpec
 
 RNG = np.random.default_rng(0)
@@ -142,6 +148,68 @@ def test_what_remembers_fails_what_forgot_passes_and_damage_fails():
     (criterion,) = verdict.criteria
     assert (criterion.outcome, criterion.margin) == ("fail", 0.15)
     assert "where 15 % more is allowed, so it is damaged" in criterion.words
+
+
+def test_what_is_kept_of_a_batch_ranks_as_its_scores_did(tmp_path):
+    given = sides(1.0)
+    forget, held_out = given.forget, given.held_out
+    digests = np.zeros((400, 16), np.uint8)
+    path = tmp_path / "kept.npz"
+    save_kept(path, Kept.of(forget.candidate, forget.reference_margin, digests))
+    found = kept_auc(load_kept(path), held_out.candidate, held_out.reference_margin)
+    (measured, _) = hard_row_aucs(given, seed=0, resamples=10)
+    assert found == pytest.approx(measured.value)
+
+
+def test_what_compares_accuracies_says_that_there_are_none():
+    given = sides(8.0)
+    exact = [
+        replace(split, retrain=split.candidate)
+        for split in vars(given).values()
+        if split != "subjects"
+    ]
+    found = literature_metrics(EvaluationInput(*exact), seed=0, resamples=10)
+    assert {each.undefined for each in found} == {"it compares accuracies; labels are real numbers"}
+
+
+def test_a_degree_is_not_measured_and_its_reason_is_told():
+    found = no_degree(7).metrics
+    assert {each.name for each in found} >= {"ud", "nud", "ud_control"}
+    assert {each.n for each in found} == {7}
+    assert all("SPD-GAN is not measured" in each.undefined for each in found)
+
+
+def test_a_champion_is_set_beside_the_median_label():
+    module = torch.nn.Linear(1, 1)
+    torch.nn.init.zeros_(module.weight)
+    torch.nn.init.constant_(module.bias, 50.0)
+    rows = Rows(LABELS)
+    constant = answers(module, rows, rows, device="cpu")
+    assert (constant.title, constant.alike) == ("mean absolute error", True)
+    assert not constant.better_than_guessing
+    torch.nn.init.ones_(module.weight)
+    torch.nn.init.zeros_(module.bias)
+    exact = answers(module, rows, Rows(LABELS + 0.0, shift=3.0), device="cpu")
+    assert exact.better_than_guessing and not exact.alike
+    assert exact.metrics() == {
+        "train_error": pytest.approx(0, abs=1e-5),
+        "held_out_error": pytest.approx(3.0, abs=1e-5),
+    }
+    assert exact.words.endswith(" there, 3 held out")
+
+
+class Rows:
+    """Rows whose only feature is their label, off by `shift`."""
+
+    def __init__(self, labels, shift=0.0):
+        self.labels, self.subject_codes = labels, PEOPLE
+        self.x = torch.from_numpy(labels + shift).float()[:, None]
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, row):
+        return self.x[row], torch.tensor(self.labels[row])
 
 
 def test_an_evaluation_says_its_task_and_one_of_before_had_classes():

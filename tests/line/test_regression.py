@@ -15,11 +15,20 @@ import yaml
 
 import expunge.line.unlearn
 from expunge.evaluation import Evaluation
-from expunge.line import BatchReport, Line, Trained, ingest, open_line, train
+from expunge.line import BatchReport, Line, Trained, audit, ingest, open_line, train
 from expunge.line.account import account
 from expunge.line.reporting import rendered
 from expunge.specs import SpecError
-from tests.line.small import file, make_workspace, people_in, person, run, states, work_here
+from tests.line.small import (
+    file,
+    make_workspace,
+    people_in,
+    person,
+    respec,
+    run,
+    states,
+    work_here,
+)
 
 PEOPLE, ROWS, WIDTH = 220, 15, 20
 ERASED = 14
@@ -174,6 +183,24 @@ def test_one_person_may_take_the_last_label_of_a_bin_along(ran: Ran) -> None:
     names = {each["name"]: each for each in facts}
     assert "every label keeps rows" not in names
     assert 0 < names["the labels' distribution stays"]["observed"] < 0.05
+
+
+def test_an_audit_with_retrains_measures_what_has_a_meaning_and_draws_no_class(ran: Ran) -> None:
+    quick = {"epochs": 2, "lr": 0.006, "batch_size": 32}
+    respec(ran.line, recipe=quick, references={"models": 2, "epochs": 4, "shadows": 4})
+    report = audit(ran.line, "small-mlp", draws=1, with_retrain=True, requests=("rows", "class"))
+    respec(ran.line, **MODEL)
+    (skipped,) = report.skipped
+    assert (skipped.request, "there is no class" in skipped.why) == ("class", True)
+    found = report.records[0].metrics["metrics"]
+    measured = {name for name in found if found[name]["undefined"] is None}
+    assert measured >= {
+        *("forget_error", "held_out_error", "relative_generalisation", "forgetting_rate_v"),
+        *("hard_row_auc", "lira_auc", "leak_forget_error", "retain_only_return", "cost"),
+    }
+    assert not [name for name in found if "accuracy" in name]
+    assert "real labels have none" in found["js_gap"]["undefined"]
+    assert report.records[-1].strategy == "exact_retrain"
 
 
 def test_a_model_with_a_loss_for_classes_is_refused_on_such_a_dataset(ran: Ran) -> None:

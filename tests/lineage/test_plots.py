@@ -94,6 +94,17 @@ def test_accuracy_bars_show_numbers_and_name_the_reference() -> None:
     assert not any("reference" in text for text in bare)
 
 
+def test_mean_absolute_errors_are_drawn_in_the_units_of_the_label() -> None:
+    splits = [
+        SplitAccuracy("forget", 10.45, 25.99, 26.63, (9.8, 11.1), (22.4, 29.6)),
+        SplitAccuracy("held-out", 26.79, float("nan")),
+    ]
+    texts = said(plots.accuracy_bars(splits, reference="people never seen", task="regression"))
+    assert {"10.45", "25.99", "26.63", "26.79", "not measured"} <= texts
+    assert "Mean absolute error before and after" in texts
+    assert not any("%" in text for text in texts - {"Thin lines: 95 % intervals."})
+
+
 def test_what_was_not_measured_is_said_to_be() -> None:
     nan = float("nan")
     accuracies = plots.accuracy_bars([SplitAccuracy("retain", nan, 0.9, None, (nan, nan))])

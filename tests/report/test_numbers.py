@@ -19,6 +19,10 @@ from tests.report.made import metric
         ("generalisation", -0.02, "−2.0 points"),
         ("generalisation", 0.0, "0 points"),
         ("ud", math.nan, "–"),
+        ("relative_generalisation", -0.0512, "−5.1 %"),
+        ("forget_error", 41.2749, "41.27"),
+        ("held_out_error", 0.00123456, "0.001235"),
+        ("retain_error", 123_456.7, "123,457"),
     ],
 )
 def test_a_metric_is_written_in_its_unit(name: str, value: float, written: str) -> None:
@@ -29,6 +33,11 @@ def test_an_interval_has_the_unit_of_its_metric() -> None:
     assert numbers.interval(metric("forget_accuracy", 0.8, low=0.75, high=0.86)) == "75.0 to 86.0"
     assert numbers.interval(metric("generalisation", low=-0.04, high=0.001)) == "−4.0 to +0.1"
     assert numbers.interval(metric(low=math.nan)) == ""
+    assert (
+        numbers.interval(metric("forget_error", low=9.876543, high=12_345.6)) == "9.877 to 12,346"
+    )
+    relative = metric("relative_generalisation", low=-0.04, high=0.001)
+    assert numbers.interval(relative) == "−4.0 to +0.1"
 
 
 def test_a_share_that_is_not_nothing_never_shows_as_nothing() -> None:
