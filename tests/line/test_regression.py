@@ -40,27 +40,27 @@ DATASET = {
     "shards": 8,
     "min_held_out_subjects": 20,
 }
-REPAIR = {"lr": 0.003, "batch_size": 32}
+REPAIR = {"lr": 0.006, "batch_size": 64}
 MODEL = {
     "name": "small-mlp",
     "dataset": "small",
     "factory": "tabular.py:TabularRegressor",
     "args": {"inputs": WIDTH, "centre": 200.0, "scale": 50.0, "hidden": [64, 64]},
     "loss": "squared_error",
-    "recipe": {"epochs": 40, "lr": 0.006, "batch_size": 32},
+    "recipe": {"epochs": 30, "lr": 0.01, "batch_size": 64},
     "ladder": [
         {
             "strategy": "top_k",
             "fraction": 0.05,
             "noise": "additive",
             "scale": 0.7,
-            "repair": {"epochs": 1, "lr": 0.001, "batch_size": 32},
+            "repair": {"epochs": 1, "lr": 0.001, "batch_size": 64},
         },
         {"strategy": "random_k", "fraction": 0.8, "repair": {"epochs": 6, **REPAIR}},
         {"strategy": "exact_retrain"},
     ],
     "gate": {"held_out_error": 0.1},
-    "references": {"models": 2, "epochs": 12},
+    "references": {"models": 2, "epochs": 10},
     "device": "cpu",
 }
 
@@ -185,9 +185,10 @@ def test_one_person_may_take_the_last_label_of_a_bin_along(ran: Ran) -> None:
     assert 0 < names["the labels' distribution stays"]["observed"] < 0.05
 
 
+@pytest.mark.slow
 def test_an_audit_with_retrains_measures_what_has_a_meaning_and_draws_no_class(ran: Ran) -> None:
-    quick = {"epochs": 2, "lr": 0.006, "batch_size": 32}
-    respec(ran.line, recipe=quick, references={"models": 2, "epochs": 4, "shadows": 4})
+    quick = {"epochs": 1, "lr": 0.006, "batch_size": 64}
+    respec(ran.line, recipe=quick, references={"models": 2, "epochs": 2, "shadows": 4})
     report = audit(ran.line, "small-mlp", draws=1, with_retrain=True, requests=("rows", "class"))
     respec(ran.line, **MODEL)
     (skipped,) = report.skipped
@@ -195,9 +196,11 @@ def test_an_audit_with_retrains_measures_what_has_a_meaning_and_draws_no_class(r
     found = report.records[0].metrics["metrics"]
     measured = {name for name in found if found[name]["undefined"] is None}
     assert measured >= {
-        *("forget_error", "held_out_error", "relative_generalisation", "forgetting_rate_v"),
-        *("hard_row_auc", "lira_auc", "leak_forget_error", "retain_only_return", "cost"),
+        *("forget_error", "held_out_error", "relative_generalisation", "hard_row_auc"),
+        *("lira_auc", "leak_forget_error", "retain_only_return", "cost"),
     }
+    # The champion is the one that forgot: it knows its rows too little better than others'.
+    assert found["forgetting_rate_v"]["undefined"].startswith("the denominator is ")
     assert not [name for name in found if "accuracy" in name]
     assert "real labels have none" in found["js_gap"]["undefined"]
     assert report.records[-1].strategy == "exact_retrain"
