@@ -1,4 +1,4 @@
-"""`expunge ingest`: a new version of a dataset from files."""
+"""`expunge ingest` and `expunge catch-up`: versions of a dataset."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class Mode(StrEnum):
 
 
 def register(root: typer.Typer) -> None:
-    """`expunge ingest`."""
+    """`expunge ingest` and `expunge catch-up`."""
     command(root, reads_json=True)(ingest)
+    command(root, name="catch-up", reads_json=True)(catch_up)
 
 
 def ingest(
@@ -58,6 +59,32 @@ def ingest(
         print_json(asdict(ingested))
     else:
         _print(session, ingested)
+
+
+def catch_up(
+    session: Session, dataset: Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+) -> None:
+    """Teach a ledger that was restored from a backup what was published since.
+
+    First import again what was filed since that backup. Versions and erased people are read from
+    the workspace's git history, so that nobody comes back; `expunge run` then goes on.
+    """
+    with session.line() as line:
+        from expunge.line import catch_up as catch_up_with
+
+        learned = catch_up_with(line, dataset)
+    if session.json:
+        print_json(asdict(learned))
+        return
+    if not learned.versions:
+        session.out.print(f"{dataset}: the ledger knows every version.")
+        return
+    pairs = [
+        ("versions", f"{learned.versions:,} learned"),
+        ("people", f"{learned.people:,} erased in them"),
+        ("requests", f"{learned.filed:,} filed for people who had none"),
+    ]
+    session.out.print(facts(pairs))
 
 
 def _print(session: Session, ingested: Ingested) -> None:

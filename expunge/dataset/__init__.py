@@ -22,7 +22,7 @@ from expunge.dataset.placement import ROLES
 from expunge.dataset.rows import ArrowRows, forget_rows, open_rows, training_rows
 from expunge.dataset.sealed import open_sealed, seal_rows
 from expunge.dataset.store import Store
-from expunge.dataset.versions import Published, checkout, find_published, publish
+from expunge.dataset.versions import Published, Recorded, checkout, find_published, history, publish
 
 __all__ = [
     "ROLES",
@@ -35,6 +35,7 @@ __all__ = [
     "Holding",
     "IngestError",
     "Published",
+    "Recorded",
     "RoleConflictError",
     "ShardError",
     "StagedErasure",
@@ -48,6 +49,7 @@ __all__ = [
     "collect_facts",
     "find_published",
     "forget_rows",
+    "history",
     "look_up",
     "open_rows",
     "open_sealed",

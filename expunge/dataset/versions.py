@@ -9,10 +9,11 @@ the caller removes them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from expunge.dataset import dvcrepo, publishing
-from expunge.dataset.gitrepo import GitRepo
+from expunge.dataset.gitrepo import TRAILER, GitRepo
 from expunge.dataset.publishing import (
     MD5,
     Publication,
@@ -80,6 +81,36 @@ def find_published(root: Path, dataset: str, key: str) -> Published | None:
     if commit is None or git.effect_of(commit) != key:
         return None
     return Published(md5_in(git.content(commit, f"data/{dataset}.dvc"), dataset), commit)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A version as git's history has it: the effect that made it, and when."""
+
+    key: str
+    md5: str
+    commit: str
+    at: datetime
+
+
+def history(root: Path, dataset: str, after: str | None) -> tuple[Recorded, ...]:
+    """The versions on this branch, oldest first; those since commit `after` where it is on it."""
+    git = GitRepo(root.resolve())
+    head, pointer = git.head(), f"data/{dataset}.dvc"
+    if head is None:
+        return ()
+    since = f"{after}..HEAD" if after and git.is_on_branch(after) else "HEAD"
+    form = f"%H %ct %(trailers:key={TRAILER},valueonly,separator=%x20)"
+    listed = git.run("log", "--reverse", since, f"--format={form}", "--", pointer)
+    found = [line.split() for line in listed.splitlines()]
+    return tuple(
+        Recorded(key, md5_in(git.content(commit, pointer), dataset), commit, _moment(seconds))
+        for commit, seconds, key in (each for each in found if len(each) == 3)
+    )
+
+
+def _moment(seconds: str) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
 
 
 def checkout(root: Path, dataset: str, version: str, folder: Path) -> Path:

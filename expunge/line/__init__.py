@@ -10,6 +10,7 @@ intent, effect under a deterministic key, outcome; a replay looks for the effect
 
 from expunge.line.adopt import Adopted, adopt
 from expunge.line.audit import AuditReport, Skipped, audit
+from expunge.line.catchup import CaughtUp, LedgerBehindError, catch_up
 from expunge.line.context import Line, Progress, open_line, silent
 from expunge.line.ingest import Ingested, ingest
 from expunge.line.report import BatchReport, ModelReport, batch_report
@@ -21,7 +22,9 @@ __all__ = [
     "Adopted",
     "AuditReport",
     "BatchReport",
+    "CaughtUp",
     "Ingested",
+    "LedgerBehindError",
     "Line",
     "ModelReport",
     "Progress",
@@ -31,6 +34,7 @@ __all__ = [
     "adopt",
     "audit",
     "batch_report",
+    "catch_up",
     "in_turn",
     "ingest",
     "open_line",

@@ -36,16 +36,21 @@ def silent(station: str, text: str, done: float | None = None, total: float | No
 
 @dataclass(frozen=True)
 class Line:
-    """The parts that the stations share."""
+    """The parts that the stations share.
+
+    `past` is the folder of an earlier version, which stations then read in place of the current
+    one: so a ledger from a backup catches up.
+    """
 
     workspace: Workspace
     ledger: Ledger
     registry: Registry
     progress: Progress = field(default=silent)
+    past: Path | None = None
 
     def store(self, spec: DatasetSpec) -> Store:
         """The current shards of a dataset."""
-        return Store(self.workspace.root / "data" / spec.name, spec)
+        return Store(self.past or self.workspace.root / "data" / spec.name, spec)
 
     def sealed(self, batch_id: str) -> Path:
         """File of the batch's sealed forget rows."""

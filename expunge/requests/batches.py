@@ -79,17 +79,28 @@ def claim(
         taken = dict(connection.execute(pending).tuples().all())
         if not taken:
             return None
-        now = store.now()
-        batch_id = _new_batch(connection, fence.dataset, champions, now)
-        _move(connection, taken, state="claimed", batch_id=batch_id, reason=None)
-        vault.rewrap(connection, store.keys, taken, batch_id)
-        project(connection, set(taken.values()))
-        drafts = [
-            Draft("batch_opened", None, batch_id, fence.dataset, None, {"targets": len(taken)})
-        ]
-        drafts += [Draft("claimed", each, batch_id, fence.dataset) for each in taken.values()]
-        record(connection, now, drafts)
-        return batch(connection, batch_id)
+        return opened(connection, store, fence, champions, taken)
+
+
+def opened(
+    connection: Connection,
+    store: Store,
+    fence: Fence,
+    champions: Mapping[str, str | None],
+    taken: Mapping[int, str],
+    *,
+    batch_id: str | None = None,
+) -> Batch:
+    """Put the targets of `taken`, with their requests, into a batch that is opened for them."""
+    now = store.now()
+    batch_id = _new_batch(connection, fence.dataset, champions, now, batch_id)
+    _move(connection, taken, state="claimed", batch_id=batch_id, reason=None)
+    vault.rewrap(connection, store.keys, taken, batch_id)
+    project(connection, set(taken.values()))
+    drafts = [Draft("batch_opened", None, batch_id, fence.dataset, None, {"targets": len(taken)})]
+    drafts += [Draft("claimed", each, batch_id, fence.dataset) for each in taken.values()]
+    record(connection, now, drafts)
+    return batch(connection, batch_id)
 
 
 def claims(connection: Connection, store: Store, batch_id: str) -> tuple[Claim, ...]:
@@ -215,12 +226,15 @@ def _move(connection: Connection, target_ids: Collection[int], **values: Any) ->
 
 
 def _new_batch(
-    connection: Connection, dataset: str, champions: Mapping[str, str | None], now: datetime
+    connection: Connection,
+    dataset: str,
+    champions: Mapping[str, str | None],
+    now: datetime,
+    batch_id: str | None,
 ) -> str:
-    while True:
-        batch_id = f"b-{now:%Y%m%d}-{secrets.token_hex(3)}"
-        if not connection.execute(select(batches.c.id).where(batches.c.id == batch_id)).first():
-            break
+    while batch_id is None:
+        drawn = f"b-{now:%Y%m%d}-{secrets.token_hex(3)}"
+        batch_id = None if exists(connection, drawn) else drawn
     values = {"id": batch_id, "dataset": dataset, "state": "claimed", "created_at": now}
     connection.execute(insert(batches).values(**values))
     if champions:
@@ -230,6 +244,13 @@ def _new_batch(
         ]
         connection.execute(insert(batch_models), rows)
     return batch_id
+
+
+def exists(connection: Connection, batch_id: str) -> bool:
+    """Whether the ledger has a batch of this id."""
+    return (
+        connection.execute(select(batches.c.id).where(batches.c.id == batch_id)).first() is not None
+    )
 
 
 def _batch(connection: Connection, row: Row[Any]) -> Batch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from expunge.requests import backlog, batches, dispositions, effects, outcomes
+from expunge.requests import backlog, batches, dispositions, effects, outcomes, reclaiming
 from expunge.requests.backlog import Backlog
 from expunge.requests.store import Store
 from expunge.requests.summary import BatchSummary, summary
@@ -43,6 +43,21 @@ class Workbench:
     ) -> Batch | None:
         """Resume the open batch, or claim the pending targets that are due first."""
         return batches.claim(self._store, fence, champions, limit)
+
+    def unasked(self, dataset: str, subject_ids: Collection[str]) -> list[str]:
+        """Those of some people for whom no target of the dataset is pending."""
+        return reclaiming.unasked(self._store, dataset, subject_ids)
+
+    def reclaim(
+        self,
+        fence: Fence,
+        batch_id: str,
+        *,
+        champions: Mapping[str, str | None],
+        subject_ids: Collection[str],
+    ) -> Batch:
+        """Open a batch again that this ledger, from a backup, lost; see `reclaiming`."""
+        return reclaiming.reclaim(self._store, fence, batch_id, champions, subject_ids)
 
     def claims(self, batch_id: str) -> tuple[Claim, ...]:
         """The batch's claims with their subjects, due first; KeyMissingError once purged."""
