@@ -22,8 +22,9 @@ from pathlib import Path
 
 import psycopg
 
+from deploy.stack.postgres import binary, unprivileged
 from expunge.workspace import QUIET
-from tests.postgres import _binary, _free_port, _run, _unprivileged
+from tests.postgres import _free_port, _run
 from tests.soak.proxy import Proxy
 
 START_SECONDS = 240.0
@@ -163,9 +164,7 @@ def running(folder: Path, *, every: bool) -> Iterator[Servers]:
 
 def _postgres(data: Path, port: int, folder: Path) -> Server:
     """Commits survive a kill of the server: only what guards against a lost machine is off."""
-    initdb, postgres = _binary("initdb"), _binary("postgres")
-    assert initdb and postgres, "no PostgreSQL on this machine (initdb, postgres)"
-    user = _unprivileged()
+    initdb, postgres, user = binary("initdb"), binary("postgres"), unprivileged()
     if user is not None:
         os.chown(data, pwd.getpwnam(user).pw_uid, -1)
     auth = ["--auth=trust", "--username=tester", "--encoding=UTF8", "--no-sync", "--locale=C"]
