@@ -6,7 +6,7 @@ task. Parameters are names only: Prefect stores them in clear.
 
 from __future__ import annotations
 
-from prefect import flow
+from prefect import flow, get_run_logger
 
 from expunge.line import run_batch
 from flows.limits import ensure_limits
@@ -23,4 +23,10 @@ def deletion_batch(dataset: str, workspace: str | None = None) -> str | None:
     ensure_limits()
     with line_at(workspace_root(workspace)) as line:
         done = run_batch(line, dataset, STATIONS)
-    return done.batch_id if done else None
+    if done is None:
+        return None
+    for asked in done.approvals:
+        if asked.state == "waiting":
+            told = "%s version %s waits for approval: see artifact approval-%s"
+            get_run_logger().info(told, asked.model, asked.version, asked.model)
+    return done.batch_id

@@ -125,9 +125,18 @@ class _Placed:
 
     def _pool_is_ready(self) -> bool:
         from prefect.client.schemas.objects import WorkPoolStatus
+        from prefect.exceptions import ObjectNotFound
 
         with _client() as client:
-            found = client.read_deployment_by_name(self.deployment)
+            try:
+                found = client.read_deployment_by_name(self.deployment)
+            except ObjectNotFound:
+                raise TerminalError(
+                    f"The Prefect server has no deployment {self.deployment!r}.",
+                    left="The dataset is erased; the models keep their debts.",
+                    fix="prefect --no-prompt deploy --all, or unset EXPUNGE_PLACEMENT_DEPLOYMENT; "
+                    "then `expunge run` goes on",
+                ) from None
             pool = client.read_work_pool(str(found.work_pool_name))
         return bool(pool.status == WorkPoolStatus.READY)
 
