@@ -52,15 +52,15 @@ class Store:
     @classmethod
     def open(cls, url: str, keys: KeyRing, clock: Callable[[], datetime]) -> Store:
         """Connect, and migrate to the newest schema; safe when several processes do so at once."""
-        store = cls(_engine(_checked(url)), keys, clock)
-        with _translated():
+        store = cls(_engine(checked_url(url)), keys, clock)
+        with translated():
             upgrade_to_head(store.engine, _queue)
         return store
 
     @contextmanager
     def write(self, fence: Fence | None = None) -> Iterator[Connection]:
         """One transaction of the only writer; refused if `fence` is given and stale."""
-        with _translated(), self._begin() as connection:
+        with translated(), self._begin() as connection:
             _queue(connection)
             if fence is not None:
                 require_fence(connection, fence)
@@ -69,13 +69,13 @@ class Store:
     @contextmanager
     def write_aside(self) -> Iterator[Connection]:
         """One transaction that does not queue (PostgreSQL): for a lock's heartbeat."""
-        with _translated(), self._begin() as connection:
+        with translated(), self._begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One read transaction."""
-        with _translated(), self.engine.connect() as connection:
+        with translated(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -92,7 +92,8 @@ def _queue(connection: Connection) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Turn what a database that does not answer raises into our error."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
@@ -113,7 +114,8 @@ def _translated() -> Iterator[None]:
         ) from error
 
 
-def _checked(url: str) -> URL:
+def checked_url(url: str) -> URL:
+    """The parsed URL of a ledger; TerminalError where no ledger can be at it."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -148,6 +150,23 @@ def _engine(url: URL) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def reading_engine(url: URL) -> Engine:
+    """An engine whose connections cannot write, whatever their role may."""
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, hide_parameters=True)
+        event.listen(engine, "connect", _prepare_reading)
+        return engine
+    only = {"options": "-c default_transaction_read_only=on", "connect_timeout": 10}
+    return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=only)
+
+
+def _prepare_reading(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only = ON")
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    cursor.close()
 
 
 def _private_file(path: Path) -> None:
