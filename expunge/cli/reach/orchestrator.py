@@ -28,30 +28,34 @@ def prefect(workspace: Workspace) -> Finding:
         if (broken := client.api_healthcheck()) is not None:
             return said(broken), "start the Prefect server, or mend PREFECT_API_URL"
         try:
-            return _server(client)
+            return _server(client, workspace.settings.placement.deployment)
         except Exception as error:  # the client raises httpx's errors and its own
             return said(error), (
                 "mend PREFECT_API_KEY or PREFECT_API_AUTH_STRING, or look into the server's log"
             )
 
 
-def _server(client: SyncPrefectClient) -> Finding:
+def _server(client: SyncPrefectClient, placement: str | None) -> Finding:
     from prefect import __version__ as ours
 
     theirs = client.api_version()
     if theirs.split(".")[:2] != ours.split(".")[:2]:
         return f"server {theirs}, but this is {ours}", f"run the server with prefect {ours}"
-    faults = [*_pools(client), *_deployments(client), *_limit(client)]
+    used = [each for each in _of_flow(client, FLOW) if _is_scheduled(each)]
+    if placement is not None:
+        flow, _, name = placement.partition("/")
+        used += [each for each in _of_flow(client, flow) if each.name == name]
+    waiting = {each.work_pool_name for each in used}
+    faults = [*_pools(client, waiting), *_deployments(client, placement), *_limit(client)]
     if faults:
         what, mends = zip(*faults, strict=True)
         return f"server {theirs} answers, but {'; '.join(what)}", "; ".join(dict.fromkeys(mends))
     return f"server {theirs} answers; pools, workers, deployments and limit are there", ""
 
 
-def _pools(client: SyncPrefectClient) -> Iterator[Finding]:
-    """Both pools have to exist; a worker is missed where a schedule waits for it."""
+def _pools(client: SyncPrefectClient, waiting: set[str | None]) -> Iterator[Finding]:
+    """Both pools have to exist; a worker is missed where runs wait for it."""
     there = {pool.name: pool for pool in client.read_work_pools()}
-    waiting = {each.work_pool_name for each in _ours(client) if _is_scheduled(each)}
     for name in POOLS:
         pool = there.get(name)
         if pool is None:
@@ -69,8 +73,8 @@ def _has_worker(client: SyncPrefectClient, pool: str) -> bool:
     return any(worker.status == WorkerStatus.ONLINE for worker in workers)
 
 
-def _deployments(client: SyncPrefectClient) -> Iterator[Finding]:
-    found = _ours(client)
+def _deployments(client: SyncPrefectClient, placement: str | None) -> Iterator[Finding]:
+    found = _of_flow(client, FLOW)
     if not found:
         yield f"flow {FLOW} is not deployed", _DEPLOY
     elif not any(_is_scheduled(each) for each in found):
@@ -78,10 +82,16 @@ def _deployments(client: SyncPrefectClient) -> Iterator[Finding]:
         yield f"no schedule of {names} is active", f"prefect deployment schedule resume {names}"
 
 
-def _ours(client: SyncPrefectClient) -> list[DeploymentResponse]:
+    if placement is not None:
+        flow, _, name = placement.partition("/")
+        if name not in {each.name for each in _of_flow(client, flow)}:
+            yield f"EXPUNGE_PLACEMENT_DEPLOYMENT {placement} is not deployed", _DEPLOY
+
+
+def _of_flow(client: SyncPrefectClient, flow: str) -> list[DeploymentResponse]:
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
-    wanted = FlowFilter(name=FlowFilterName(any_=[FLOW]))
+    wanted = FlowFilter(name=FlowFilterName(any_=[flow]))
     return list(client.read_deployments(flow_filter=wanted))
 
 
