@@ -81,7 +81,6 @@ def _deployments(client: SyncPrefectClient, placement: str | None) -> Iterator[F
         names = ", ".join(f"{FLOW}/{each.name}" for each in found)
         yield f"no schedule of {names} is active", f"prefect deployment schedule resume {names}"
 
-
     if placement is not None:
         flow, _, name = placement.partition("/")
         if name not in {each.name for each in _of_flow(client, flow)}:
