@@ -23,6 +23,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import (
     ArgumentError,
     InterfaceError,
+    InternalError,
     NoSuchModuleError,
     OperationalError,
     ProgrammingError,
@@ -35,7 +36,8 @@ from expunge.requests.locks import require_fence
 from expunge.requests.migrations.upgrade import upgrade_to_head
 from expunge.requests.values import Fence
 
-_BUSY_MS = 60_000
+_BUSY_MS = 60_000  # a writer waits so long for another one
+_IDLE_MS = 30_000  # of a transaction whose process was stopped: PostgreSQL ends it then
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _FORBIDDEN = "42501"  # insufficient_privilege, of PostgreSQL's error codes
 _WRITER = 0x65787075  # one number for all writers of a database: "expu"
@@ -96,7 +98,9 @@ def translated() -> Iterator[None]:
     """Turn what a database that does not answer raises into our error."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, InternalError) as error:
+        if isinstance(error, InternalError) and not error.connection_invalidated:
+            raise  # a mistake of ours; PostgreSQL files the end of an idle transaction there too
         cause = " ".join(str(error.orig).split())
         raise LedgerUnavailableError(
             f"The ledger's database did not answer as it should: {cause}.",
@@ -149,6 +153,8 @@ def _engine(url: URL) -> Engine:
         _private_file(Path(str(url.database)))
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgresql)
     return engine
 
 
@@ -189,6 +195,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA cache_size = -65536")
     cursor.close()
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    """Let nobody wait without end for a process that was stopped in the middle of a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {_BUSY_MS}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MS}")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:
