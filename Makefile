@@ -16,7 +16,7 @@ READY := $(VENV)/.ready
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stack stack-status stack-stop test soak bench docs check lint format lock clean distclean
+.PHONY: help setup demo stack stack-status stack-stop stack-test sbom audit test soak bench docs check lint format lock clean distclean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p; s/^\([a-z-]*\):  *## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -40,6 +40,22 @@ stack-status: setup ## Show each process of the stack
 
 stack-stop: setup ## End every process of the stack
 	$(BIN)/python -m deploy.stack --root $(STACK) stop
+
+stack-test: setup ## Run the main job by schedule through a fresh stack, in build/stack-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m deploy.stack --root build/stack-test test
+
+# Tools of the supply chain live apart, so that they are not in the list which they make.
+build/tools/bin/cyclonedx-py:
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0 pip-audit==2.10.1
+
+sbom: setup build/tools/bin/cyclonedx-py ## Write build/sbom.json (CycloneDX): what .venv holds, with licences
+	build/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --of JSON -o build/sbom.json $(BIN)/python
+
+audit: build/tools/bin/cyclonedx-py ## Ask PyPI for known vulnerabilities of requirements.lock; needs the internet
+	build/tools/bin/pip-audit --strict --no-deps --disable-pip -r requirements.lock || \
+	  { echo "Above: a vulnerability, or PyPI's database is out of reach from here ('could not be audited')."; exit 1; }
 
 test: setup      ## Run the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal

@@ -7,12 +7,14 @@
 -- ledger on PostgreSQL run as a role with these grants and no others.
 \set ON_ERROR_STOP on
 BEGIN;
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM expunge;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM expunge, expunge_reader;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-GRANT USAGE ON SCHEMA public TO expunge;
+GRANT USAGE ON SCHEMA public TO expunge, expunge_reader;
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO expunge;
 REVOKE INSERT ON alembic_version FROM expunge;
 GRANT UPDATE ON approvals, requests, targets, settlements, batches, batch_models, champions,
   model_versions, derived, effects, feeds, locks, vault TO expunge;
 GRANT DELETE ON vault TO expunge;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO expunge_reader;
+REVOKE ALL ON vault FROM expunge_reader;
 COMMIT;

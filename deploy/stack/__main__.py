@@ -1,4 +1,4 @@
-"""`python -m deploy.stack start | status | stop | kill NAME`."""
+"""`python -m deploy.stack start | status | stop | kill NAME | test`."""
 
 from __future__ import annotations
 
@@ -61,6 +61,30 @@ def kill(context: typer.Context, name: str) -> None:
         )
     processes.kill(place, name)
     _show(place)
+
+
+@app.command()
+def test(context: typer.Context) -> None:
+    """Run the main job by schedule through a fresh stack, and stop it again."""
+    from deploy.stack.checks import checks
+    from deploy.stack.trial import Trial
+
+    old = Place(context.obj.resolve())
+    if (old.root / "ports.json").exists():
+        control.stop(old, console.print)
+    old.remove()
+    trial = Trial(Place.make(context.obj), console)
+    try:
+        found = tuple(checks(trial.tell()))
+    finally:
+        control.stop(trial.place, console.print)
+    for check in found:
+        mark = "[green]✓[/]" if check.held else "[red]✗[/]"
+        console.print(f"{mark} {check.text}" + ("" if check.held else f": {check.found}"))
+    total = sum(trial.seconds.values())
+    console.print(f"from nothing to the first batch promoted by schedule: {total:.0f} s")
+    if not all(check.held for check in found):
+        raise typer.Exit(1)
 
 
 def _show(place: Place) -> bool:

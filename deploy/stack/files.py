@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from deploy.passwords import write
+from deploy.passwords import aws_credentials, write
 from deploy.stack.place import HOST, Place
 from deploy.stack.topology import S3_USER, client, database
 
@@ -14,13 +14,14 @@ _ROLES = {
     "mlflow": "postgres-mlflow",
     "expunge_owner": "postgres-expunge-owner",
     "expunge": "postgres-expunge",
+    "expunge_reader": "postgres-expunge-reader",
 }
 
 
 def write_files(place: Place) -> None:
     """Write them anew from passwords and ports."""
     write(place.passfile, _passfile(place))
-    write(place.secrets / "aws-credentials", _aws(place))
+    write(place.secrets / "aws-credentials", aws_credentials(S3_USER, place.password("s3")))
     write(place.secrets / "mlflow-auth.ini", _mlflow(place))
     write(place.env, _env(place))
 
@@ -31,17 +32,10 @@ def _passfile(place: Place) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _aws(place: Place) -> str:
-    return (
-        f"[default]\naws_access_key_id = {S3_USER}\n"
-        f"aws_secret_access_key = {place.password('s3')}\n"
-    )
-
-
 def _mlflow(place: Place) -> str:
-    """Who has no permission of his own for an experiment or model has none."""
+    """As deploy/mlflow-auth.ini: who made a thing manages it, others may look."""
     return (
-        "[mlflow]\ndefault_permission = NO_PERMISSIONS\n"
+        "[mlflow]\ndefault_permission = READ\n"
         f"database_uri = {database(place, 'mlflow', 'mlflow_auth')}\n"
     )
 

@@ -6,15 +6,13 @@ deployments, and a workspace that uses them all.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from deploy.mlflow_user import make_user
 from deploy.stack.place import CHECKOUT, HOST, Place
 from deploy.stack.postgres import binary, clean
 from deploy.stack.topology import (
@@ -22,7 +20,6 @@ from deploy.stack.topology import (
     MLFLOW_ADMIN,
     MLFLOW_USER,
     base,
-    basic,
     client,
     database,
     s3,
@@ -82,24 +79,14 @@ def buckets(place: Place) -> None:
 
 def mlflow_user(place: Place) -> None:
     """The user as which expunge works: no administrator, it may do as it likes with its own."""
-    body = {"username": MLFLOW_USER, "password": place.password("mlflow-expunge")}
-    request = urllib.request.Request(  # noqa: S310 - our own address
-        f"{place.url('mlflow')}/api/2.0/mlflow/users/create",
-        data=json.dumps(body).encode(),
-        headers={
-            "Content-Type": "application/json",
-            "Authorization": basic(f"{MLFLOW_ADMIN}:{place.password('mlflow-admin')}"),
-        },
-    )
+    files = (place.secrets / "mlflow-admin", place.secrets / "mlflow-expunge")
+    admin, password = (file.read_text() for file in files)
     try:
-        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
-    except urllib.error.HTTPError as error:
-        answer = error.read().decode(errors="replace")
-        if "RESOURCE_ALREADY_EXISTS" not in answer:
-            raise TerminalError(
-                f"MLflow refused to make user {MLFLOW_USER}: {answer[:300]}",
-                fix=f"read {place.logs / 'mlflow.log'}, then `make stack` again",
-            ) from None
+        make_user(place.url("mlflow"), MLFLOW_ADMIN, admin, MLFLOW_USER, password)
+    except OSError as error:
+        raise TerminalError(
+            str(error), fix=f"read {place.logs / 'mlflow.log'}, then `make stack` again"
+        ) from None
 
 
 def prefect_deployments(place: Place) -> None:
@@ -117,28 +104,13 @@ def prefect(place: Place, *words: str) -> str:
 
 def workspace(place: Place) -> None:
     """A workspace whose pointers go to a git remote, its shards to S3, all else by URL."""
-    from expunge.workspace import init_workspace
-
     if not place.git_remote.exists():
         _run(["git", "init", "--quiet", "--bare", "-b", "main", str(place.git_remote)], base(place))
-    if (place.workspace / "expunge.toml").exists():
-        return
-    made = init_workspace(place.workspace)
-    made.keys.reference()
-    git = ["git", "-C", str(place.workspace)]
-    environment = {**base(place), **_identity()}
-    if "origin" not in _run([*git, "remote"], environment).split():
-        _run([*git, "remote", "add", "origin", str(place.git_remote)], environment)
-    dvc = [sys.executable, "-m", "dvc", "--cd", str(place.workspace), "remote"]
-    _run([*dvc, "add", "--force", "--default", "store", f"s3://{BUCKETS[0]}/shards"], environment)
-    _run([*git, "commit", "--quiet", "-m", "DVC remote on S3", ".dvc/config"], environment)
-    _run([*git, "push", "--quiet", "-u", "origin", "main"], environment)
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    made = [str(place.workspace), f"s3://{BUCKETS[0]}/shards", str(place.git_remote)]
+    script = str(CHECKOUT / "deploy" / "workspace.sh")
+    _run(["sh", script, *made], {**base(place), "PATH": programs})
     (place.workspace / "expunge.toml").write_text('git_remote = "origin"\n')
-
-
-def _identity() -> dict[str, str]:
-    who = {"NAME": "expunge", "EMAIL": "expunge@localhost"}
-    return {f"GIT_{role}_{key}": who[key] for role in ("AUTHOR", "COMMITTER") for key in who}
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path | None = None) -> str:

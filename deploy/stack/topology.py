@@ -44,9 +44,15 @@ def base(place: Place) -> dict[str, str]:
         **kept,
         **QUIET,
         "HOME": str(place.home),
+        "DVC_SITE_CACHE_DIR": str(dvc_cache(place)),
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     }
+
+
+def dvc_cache(place: Place) -> Path:
+    """Where DVC keeps its index of file hashes, which may be deleted at any time."""
+    return place.home / ".cache" / "dvc"
 
 
 def s3(place: Place) -> dict[str, str]:

@@ -84,8 +84,7 @@ class RowHash:
         """[n, w] unsigned words of at most 16 bits."""
         keys = self._keys(name, words.shape[1])
         ones = keys.sum(dtype=np.uint64)  # of Σ (v_p + 1)·k_p
-        hashes: Hashes = _products(words, keys) + ones
-        return hashes
+        return _products(words, keys) + ones
 
     def _ragged(self, array: pa.Array, name: str) -> Hashes:
         """Bytes of strings; the position of each byte picks its key."""

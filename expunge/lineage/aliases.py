@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from expunge.lineage.access import Access
 from expunge.lineage.connection import ChampionMovedError, missing, mlflow_errors
+
+if TYPE_CHECKING:
+    from mlflow.exceptions import MlflowException
 
 CHAMPION = "champion"
 CANDIDATE = "candidate"
@@ -28,9 +32,17 @@ class Aliases(Access):
             try:
                 return str(self.client.get_model_version_by_alias(model, alias).version)
             except MlflowException as error:
-                if not missing(error):
+                if not missing(error) and not self._hidden(model, error):
                     raise
         return None
+
+    def _hidden(self, model: str, error: MlflowException) -> bool:
+        """Whether a refusal only says that there is no such model.
+
+        MLflow behind its basic-auth refuses to speak of an absent one to all but administrators.
+        """
+        refused: bool = error.error_code == "PERMISSION_DENIED"
+        return refused and not self.client.search_registered_models(f"name = '{model}'")
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version."""

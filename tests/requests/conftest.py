@@ -148,7 +148,9 @@ def migrated_database(postgres: Server) -> Iterator[str]:
         name = url.rpartition("/")[2]
         engine = sa.create_engine(url, poolclass=sa.NullPool)  # a template takes no connection
         with engine.begin() as connection:
-            connection.exec_driver_sql("CREATE ROLE expunge LOGIN")
+            connection.exec_driver_sql(
+                "CREATE ROLE expunge LOGIN; CREATE ROLE expunge_reader LOGIN"
+            )
         postgres.run(GRANTS, name)
         yield name
 
