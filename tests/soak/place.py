@@ -38,7 +38,6 @@ class Place:
     waiting: dict[str, list[str]]
     accepted: dict[str, str] = field(default_factory=dict)
     filed: list[tuple[str, str]] = field(default_factory=list)
-    children: list[Child] = field(default_factory=list)
     runs: int = 0
 
     @property
@@ -54,9 +53,7 @@ class Place:
     def run(self, *words: str, **more: str) -> Child:
         """Start a command of expunge, `run` unless told otherwise."""
         words = ("expunge", *(words or ("run",)))
-        child = forked(self.root, self.output(), *words, **{**self.environment, **more})
-        self.children.append(child)
-        return child
+        return forked(self.root, self.output(), *words, **{**self.environment, **more})
 
     @property
     def environment(self) -> dict[str, str]:
