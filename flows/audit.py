@@ -14,6 +14,7 @@ from expunge.line.bench import NoChampionError
 from expunge.workspace import Workspace
 from flows.failures import summary
 from flows.limits import ensure_limits
+from flows.logs import structured_logs
 from tasks import audit as task
 from tasks.lines import workspace_root
 
@@ -29,6 +30,7 @@ def audit(
     theirs; the flow fails at the end.
     `workspace` is a folder; left out, it is `EXPUNGE_WORKSPACE` or the working directory.
     """
+    structured_logs()
     root = workspace_root(workspace)
     ensure_limits()
     names = [model] if model else [spec.name for spec in Workspace.open(Path(root)).models()]

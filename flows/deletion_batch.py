@@ -10,6 +10,7 @@ from prefect import flow, get_run_logger
 
 from expunge.line import run_batch
 from flows.limits import ensure_limits
+from flows.logs import structured_logs
 from flows.stations import STATIONS
 from tasks.lines import line_at, workspace_root
 
@@ -20,6 +21,7 @@ def deletion_batch(dataset: str, workspace: str | None = None) -> str | None:
 
     `workspace` is a folder; left out, it is `EXPUNGE_WORKSPACE` or the working directory.
     """
+    structured_logs()
     ensure_limits()
     with line_at(workspace_root(workspace)) as line:
         done = run_batch(line, dataset, STATIONS)

@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger
 from expunge.line.schedule import Drained, drain
 from flows.deletion_batch import deletion_batch
 from flows.failures import summary
+from flows.logs import structured_logs
 from tasks.lines import line_at, workspace_root
 
 
@@ -21,6 +22,7 @@ def deletion_batches(
     flow fails at the end. `workspace` is a folder; left out, it is `EXPUNGE_WORKSPACE` or the
     working directory.
     """
+    structured_logs()
     root = workspace_root(workspace)
     with line_at(root) as line:
         names = [spec.name for spec in line.workspace.datasets()]

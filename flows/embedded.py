@@ -50,6 +50,11 @@ class _Server:
 _running: list[_Server] = []
 
 
+def is_embedded() -> bool:
+    """Whether this process has a server of its own running."""
+    return bool(_running)
+
+
 @contextmanager
 def embedded_api(home: Path) -> Iterator[None]:
     """Point Prefect at a server for the length of the block; nested use shares the first one."""

@@ -6,6 +6,8 @@ from contextlib import suppress
 
 from tasks.policy import ACCELERATOR
 
+__all__ = ["ACCELERATOR", "ensure_limits"]
+
 
 def ensure_limits(slots: int = 1) -> None:
     """Create the limits on the configured Prefect server; what an operator set stays."""

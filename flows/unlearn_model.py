@@ -13,6 +13,7 @@ from expunge.errors import TerminalError
 from expunge.line import Line, settle
 from expunge.requests import Fence
 from flows.limits import ensure_limits
+from flows.logs import structured_logs
 from flows.stations import STATIONS
 from tasks.lines import line_at, workspace_root
 
@@ -26,6 +27,7 @@ def unlearn_model(
     `token` and `holder` are the fence of the batch's run. `workspace` is a folder; left out, it is
     `EXPUNGE_WORKSPACE` or the working directory.
     """
+    structured_logs()
     ensure_limits()
     with line_at(workspace_root(workspace)) as line:
         fence = Fence(line.ledger.batch(batch_id).dataset, token, holder)

@@ -21,6 +21,7 @@ from expunge.cli import (
     decisions,
     import_table,
     imports,
+    metrics,
     models,
     report,
     requests,
@@ -89,6 +90,7 @@ run.register(app)
 approve.register(app)
 report.register(app)
 status.register(app)
+metrics.register(app)
 app.add_typer(trace.app, name="trace")
 app.add_typer(models.app, name="model")
 app.add_typer(setup.keys, name="key")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import logging
 import sys
 import typing
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from rich.text import Text
 
 from expunge.cli.session import Session
 from expunge.errors import ExpungeError, TransientError
+from expunge.logs import configure, is_json
 
 TERMINAL, USAGE, TRANSIENT = 1, 2, 75  # 75 is EX_TEMPFAIL of sysexits.h: try again later
 
@@ -68,6 +70,7 @@ def command(
             as_json = given.pop("as_json", False)
             session = Session(workspace.expanduser().absolute(), quiet=quiet, json=as_json)
             try:
+                configure()
                 function(session, **given)
             except ExpungeError as error:
                 raise typer.Exit(explain(error, as_json=as_json)) from None
@@ -82,7 +85,9 @@ def command(
 def explain(error: ExpungeError, *, as_json: bool) -> int:
     """Say on standard error what happened, what is left and what comes next; the exit status."""
     transient = isinstance(error, TransientError)
-    if as_json:
+    if is_json():
+        logging.getLogger("expunge.cli").error(error.what, exc_info=error)
+    elif as_json:
         facts = {"error": type(error).__name__, "transient": transient, "what": error.what}
         sys.stderr.write(json.dumps(facts | {"left": error.left, "next": error.fix}) + "\n")
     else:

@@ -1,7 +1,9 @@
 """What `expunge doctor` looks at: each part that a run needs, and how to mend it.
 
-Nothing is changed, except a small file that is written to the DVC remote and removed again, and
-a mark of this machine in the state folder where models are unlearned on several.
+Nothing is changed, except for probes that are removed again: a small file on the DVC remote and
+in MLflow's artifact store, a model in MLflow's registry. An MLflow server keeps an empty
+experiment, `expunge-doctor`, for the next time; the state folder keeps a mark of this machine
+where models are unlearned on several.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
-from expunge.cli import reach
 from expunge.cli.placement import placement
-from expunge.cli.reach import Finding
+from expunge.cli.reach import Finding, said
+from expunge.cli.reach.ledger import ledger
+from expunge.cli.reach.mlflow import mlflow
+from expunge.cli.reach.orchestrator import prefect
+from expunge.cli.reach.storage import git, remote
 from expunge.errors import ExpungeError
 from expunge.specs import ModelSpec, load_dataset_spec, load_model_spec
 from expunge.workspace import QUIET, Workspace
@@ -49,10 +54,11 @@ def diagnose(workspace: Workspace) -> tuple[Check, ...]:
         "settings": _settings,
         "specs": _specs,
         "keys": _keys,
-        "ledger": reach.ledger,
-        "mlflow": reach.mlflow,
-        "dvc remote": reach.remote,
-        "git": reach.git,
+        "ledger": ledger,
+        "mlflow": mlflow,
+        "dvc remote": remote,
+        "git": git,
+        "prefect": prefect,
         "gpu": _gpu,
         "placement": placement,
         "telemetry": _telemetry,
@@ -67,9 +73,7 @@ def _checked(name: str, check: Callable[[Workspace], Finding], workspace: Worksp
     except ExpungeError as error:
         return Check(name, False, error.what, error.fix)
     except Exception as error:  # a check that fails is a finding, whatever it raised
-        return Check(
-            name, False, reach.said(error), f"mend what {name} says, then run doctor again"
-        )
+        return Check(name, False, said(error), f"mend what {name} says, then run doctor again")
     return Check(name, not mend, found, mend)
 
 

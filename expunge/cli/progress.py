@@ -7,6 +7,7 @@ shown.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 PAUSE_SECONDS = 1.0
+_logger = logging.getLogger("expunge.progress")
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Reporter:
 
     console: Console
     silent: bool = False
+    lines: bool = False
     clock: Callable[[], float] = time.monotonic
     live: Progress | None = None
     _station: str = ""
@@ -43,10 +46,15 @@ class Reporter:
 
     @classmethod
     @contextmanager
-    def on(cls, console: Console, *, silent: bool = False) -> Iterator[Reporter]:
-        """A reporter on `console`; shows the last message and clears the live line at the end."""
-        live = _live(console) if console.is_terminal and not silent else None
-        reporter = cls(console, silent=silent, live=live)
+    def on(
+        cls, console: Console, *, silent: bool = False, lines: bool = False
+    ) -> Iterator[Reporter]:
+        """A reporter on `console`; shows the last message and clears the live line at the end.
+
+        With `lines` each message is a line of the log instead.
+        """
+        live = _live(console) if console.is_terminal and not silent and not lines else None
+        reporter = cls(console, silent=silent, lines=lines, live=live)
         if live is not None:
             live.start()
         try:
@@ -59,6 +67,10 @@ class Reporter:
     ) -> None:
         """Report one step."""
         if self.silent:
+            return
+        if self.lines:
+            if done is None:  # how far a long step is would be a line for each of its batches
+                _logger.info(text, extra={"station": station})
             return
         if self.live is not None:
             self._move(station, text, done, total)

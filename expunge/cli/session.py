@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from rich.console import Console
 
 from expunge.cli.progress import Reporter
+from expunge.logs import is_json
 
 if TYPE_CHECKING:
     from expunge.line import Line
@@ -61,7 +62,8 @@ class Session:
     @contextmanager
     def progress(self) -> Iterator[Reporter]:
         """A reporter on standard error; what others print meanwhile goes there too."""
-        with Reporter.on(self.err, silent=self.quiet) as reporter, redirect_stdout(sys.stderr):
+        on = Reporter.on(self.err, silent=self.quiet, lines=is_json())
+        with on as reporter, redirect_stdout(sys.stderr):
             yield reporter
 
     @contextmanager

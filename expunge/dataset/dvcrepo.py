@@ -180,6 +180,21 @@ def probe_remote(repo: Any) -> str:
     return f"{remote.name} ({fs.unstrip_protocol(remote.path)})"
 
 
+def bucket_versioning(repo: Any) -> str | None:
+    """Whether the default remote's bucket keeps what is removed; None where it is not on S3."""
+    remote = repo.cloud.get_remote()
+    if remote.fs.protocol != "s3":
+        return None
+    bucket = remote.path.split("/")[0]
+    try:
+        told = remote.fs.fs.call_s3("get_bucket_versioning", Bucket=bucket)
+    except OSError as error:
+        return f"whether bucket {bucket} is versioned is not told ({_said(error)})"
+    if told.get("Status") == "Enabled":
+        return f"bucket {bucket} is versioned, so it keeps old versions of what is removed"
+    return f"versioning of bucket {bucket} is {str(told.get('Status', 'off')).lower()}"
+
+
 def sweep(repo: Any, folder: Path) -> None:
     """Remove temporary files that a killed DVC left: where it links files of `folder`, and in its
     cache and a remote on this disk, where they are copies of rows that no purge would find.

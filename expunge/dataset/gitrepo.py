@@ -120,6 +120,14 @@ class GitRepo:
         """Point the light tag `name` at `commit`."""
         self.run("update-ref", f"refs/tags/{name}", commit)
 
+    def refuses_push(self, remote: str) -> str | None:
+        """Why the remote would not take a push of the branch; None where it would."""
+        done = self._call("push", "--dry-run", remote, f"HEAD:refs/heads/{self.branch()}")
+        behind = b"fetch first" in done.stderr or b"non-fast-forward" in done.stderr
+        if done.returncode == 0 or behind:  # publishing catches up with others by itself
+            return None
+        return gitcommand.last_line(done.stderr)
+
     def push(self, remote: str, tag: str, commit: str) -> bool:
         """Push the branch, and `commit` as `tag`, all or nothing; False if the remote is ahead."""
         refs = [f"HEAD:refs/heads/{self.branch()}", f"{commit}:refs/tags/{tag}"]

@@ -84,7 +84,8 @@ class RowHash:
         """[n, w] unsigned words of at most 16 bits."""
         keys = self._keys(name, words.shape[1])
         ones = keys.sum(dtype=np.uint64)  # of Σ (v_p + 1)·k_p
-        return _products(words, keys) + ones
+        hashes: Hashes = _products(words, keys) + ones
+        return hashes
 
     def _ragged(self, array: pa.Array, name: str) -> Hashes:
         """Bytes of strings; the position of each byte picks its key."""

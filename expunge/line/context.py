@@ -5,6 +5,7 @@ report progress.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -16,9 +17,12 @@ from expunge.dataset import ArrowRows, Store, open_rows, training_rows
 from expunge.dataset.disk import writing
 from expunge.errors import TerminalError
 from expunge.lineage import Registry
+from expunge.logs import about
 from expunge.requests import DatasetVersion, Fence, Ledger
 from expunge.specs import DatasetSpec
 from expunge.workspace import Workspace
+
+_logger = logging.getLogger("expunge.line")
 
 
 class Progress(Protocol):
@@ -103,14 +107,16 @@ class Line:
         if self.ledger.outcome(batch_id, station, part) is not None:
             yield None
             return
-        self.ledger.check(fence)
-        started = time.monotonic()
-        outcome: dict[str, Any] = {}
-        with writing(self.workspace.settings.folders.state):
-            yield outcome
-        state = outcome.pop("state", None)
-        outcome["seconds"] = round(time.monotonic() - started, 3)
-        self.ledger.conclude(fence, batch_id, station, outcome, part=part, state=state)
+        model = part.split("/", maxsplit=1)[0]
+        with about(batch_id=batch_id, dataset=fence.dataset, model=model, station=station), _told():
+            self.ledger.check(fence)
+            started = time.monotonic()
+            outcome: dict[str, Any] = {}
+            with writing(self.workspace.settings.folders.state):
+                yield outcome
+            state = outcome.pop("state", None)
+            outcome["seconds"] = round(time.monotonic() - started, 3)
+            self.ledger.conclude(fence, batch_id, station, outcome, part=part, state=state)
 
     def found(self, batch_id: str, station: str, part: str = "") -> Mapping[str, Any]:
         """The outcome of a station that has run."""
@@ -118,6 +124,18 @@ class Line:
         if outcome is None:
             raise LookupError(f"station {station} of {batch_id} has not run")
         return outcome
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Log that a station begins, and how it ends."""
+    _logger.info("begins")
+    try:
+        yield
+    except Exception:
+        _logger.exception("failed")
+        raise
+    _logger.info("concluded")
 
 
 @contextmanager

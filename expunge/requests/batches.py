@@ -15,18 +15,17 @@ from expunge.requests.errors import LedgerConflictError, illegal, unknown
 from expunge.requests.events import Draft, record
 from expunge.requests.projection import project
 from expunge.requests.schema import batch_models, batches, events, requests, settlements, targets
-from expunge.requests.values import Batch, BatchState, Claim, Fence
+from expunge.requests.values import BEFORE_END, Batch, BatchState, Claim, Fence
 
 if TYPE_CHECKING:
     from expunge.requests.store import Store
 
 BEFORE_PUBLISH: tuple[BatchState, ...] = ("claimed", "staged", "validated")
-_UNFINISHED = (*BEFORE_PUBLISH, "published")
 
 
 def open_batch(connection: Connection, dataset: str) -> Batch | None:
     """The dataset's unfinished batch: there is one at most."""
-    query = select(batches).where(batches.c.dataset == dataset, batches.c.state.in_(_UNFINISHED))
+    query = select(batches).where(batches.c.dataset == dataset, batches.c.state.in_(BEFORE_END))
     row = connection.execute(query).one_or_none()
     return None if row is None else _batch(connection, row)
 

@@ -23,6 +23,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import (
     ArgumentError,
     InterfaceError,
+    InternalError,
     NoSuchModuleError,
     OperationalError,
     ProgrammingError,
@@ -35,7 +36,8 @@ from expunge.requests.locks import require_fence
 from expunge.requests.migrations.upgrade import upgrade_to_head
 from expunge.requests.values import Fence
 
-_BUSY_MS = 60_000
+_BUSY_MS = 60_000  # a writer waits so long for another one
+_IDLE_MS = 30_000  # of a transaction whose process was stopped: PostgreSQL ends it then
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _FORBIDDEN = "42501"  # insufficient_privilege, of PostgreSQL's error codes
 _WRITER = 0x65787075  # one number for all writers of a database: "expu"
@@ -52,15 +54,15 @@ class Store:
     @classmethod
     def open(cls, url: str, keys: KeyRing, clock: Callable[[], datetime]) -> Store:
         """Connect, and migrate to the newest schema; safe when several processes do so at once."""
-        store = cls(_engine(_checked(url)), keys, clock)
-        with _translated():
+        store = cls(_engine(checked_url(url)), keys, clock)
+        with translated():
             upgrade_to_head(store.engine, _queue)
         return store
 
     @contextmanager
     def write(self, fence: Fence | None = None) -> Iterator[Connection]:
         """One transaction of the only writer; refused if `fence` is given and stale."""
-        with _translated(), self._begin() as connection:
+        with translated(), self._begin() as connection:
             _queue(connection)
             if fence is not None:
                 require_fence(connection, fence)
@@ -69,13 +71,13 @@ class Store:
     @contextmanager
     def write_aside(self) -> Iterator[Connection]:
         """One transaction that does not queue (PostgreSQL): for a lock's heartbeat."""
-        with _translated(), self._begin() as connection:
+        with translated(), self._begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One read transaction."""
-        with _translated(), self.engine.connect() as connection:
+        with translated(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -92,10 +94,13 @@ def _queue(connection: Connection) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Turn what a database that does not answer raises into our error."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, InternalError) as error:
+        if isinstance(error, InternalError) and not error.connection_invalidated:
+            raise  # a mistake of ours; PostgreSQL files the end of an idle transaction there too
         cause = " ".join(str(error.orig).split())
         raise LedgerUnavailableError(
             f"The ledger's database did not answer as it should: {cause}.",
@@ -113,7 +118,8 @@ def _translated() -> Iterator[None]:
         ) from error
 
 
-def _checked(url: str) -> URL:
+def checked_url(url: str) -> URL:
+    """The parsed URL of a ledger; TerminalError where no ledger can be at it."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -147,7 +153,26 @@ def _engine(url: URL) -> Engine:
         _private_file(Path(str(url.database)))
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgresql)
     return engine
+
+
+def reading_engine(url: URL) -> Engine:
+    """An engine whose connections cannot write, whatever their role may."""
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, hide_parameters=True)
+        event.listen(engine, "connect", _prepare_reading)
+        return engine
+    only = {"options": "-c default_transaction_read_only=on", "connect_timeout": 10}
+    return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=only)
+
+
+def _prepare_reading(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only = ON")
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    cursor.close()
 
 
 def _private_file(path: Path) -> None:
@@ -170,6 +195,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA cache_size = -65536")
     cursor.close()
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    """Let nobody wait without end for a process that was stopped in the middle of a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {_BUSY_MS}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MS}")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:

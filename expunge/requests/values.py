@@ -42,6 +42,7 @@ BATCH_STATES: tuple[str, ...] = get_args(BatchState)
 MOCK_KINDS: tuple[MockKind, ...] = get_args(MockKind)
 AUDIT_OUTCOMES: tuple[AuditOutcome, ...] = get_args(AuditOutcome)
 APPROVAL_STATES: tuple[str, ...] = get_args(ApprovalState)
+BEFORE_END: tuple[BatchState, ...] = ("claimed", "staged", "validated", "published")
 OPEN_STATES = ("received", "on_hold", "pending", "claimed", "erased_model_pending", "blocked")
 
 

@@ -4,12 +4,19 @@ The defaults need no server: SQLite for ledger and MLflow, a folder as DVC remot
 `concerns` is one concern; `docs/settings.md` lists every setting and is written from the code.
 """
 
-from expunge.settings.concerns import Invocation, MlflowSettings, Settings, TaskSettings
+from expunge.settings.concerns import (
+    Invocation,
+    LogSettings,
+    MlflowSettings,
+    Settings,
+    TaskSettings,
+)
 from expunge.settings.load import load_settings, read
 from expunge.settings.redaction import redacted
 
 __all__ = [
     "Invocation",
+    "LogSettings",
     "MlflowSettings",
     "Settings",
     "TaskSettings",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -135,6 +135,19 @@ class TaskSettings(Concern):
     )
 
 
+class LogSettings(Concern):
+    """What is logged on standard error."""
+
+    model_config = SettingsConfigDict(env_prefix="EXPUNGE_LOG_")
+
+    format: Literal["text", "json"] = Field(
+        "text", description="`json`: one object a line, progress and errors too"
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level of expunge's own lines, as JSON"
+    )
+
+
 class Invocation(Concern):
     """What belongs to one process, not to a workspace."""
 
@@ -150,7 +163,7 @@ class Invocation(Concern):
     )
 
 
-ENVIRONMENT_ONLY: tuple[type[Concern], ...] = (TaskSettings, Invocation)
+ENVIRONMENT_ONLY: tuple[type[Concern], ...] = (TaskSettings, LogSettings, Invocation)
 
 
 @dataclass(frozen=True)

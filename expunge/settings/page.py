@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from expunge.settings.concern import Concern, in_file, is_secret
-from expunge.settings.concerns import ENVIRONMENT_ONLY, Invocation, TaskSettings
+from expunge.settings.concerns import ENVIRONMENT_ONLY, Invocation, LogSettings, TaskSettings
 from expunge.settings.names import concerns
 
 _ROOT = Path("/WORKSPACE")
@@ -63,7 +63,11 @@ The DVC remote is part of the workspace: `dvc remote add --default NAME URL`.
 
 def page() -> str:
     """The page, in Markdown."""
-    named = concerns() | {"tasks": TaskSettings, "process": Invocation}
+    named = concerns() | {
+        "tasks": TaskSettings,
+        "logs": LogSettings,
+        "process": Invocation,
+    }
     return "\n".join([_INTRODUCTION, *(_section(*each) for each in named.items()), _OTHERS])
 
 

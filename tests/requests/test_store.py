@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 
 from expunge.errors import TerminalError
 from expunge.keys import KeyRing
-from expunge.requests import Ledger, LedgerForbiddenError, LedgerUnavailableError
+from expunge.requests import Ledger, LedgerForbiddenError, LedgerUnavailableError, store
 from expunge.requests.migrations.upgrade import HEAD, alembic_config
 from expunge.requests.schema import metadata
 from tests.postgres import Server
@@ -173,6 +173,23 @@ def test_an_impossible_url_is_refused_without_its_password(url: str, tmp_path: P
 def test_an_unreachable_server_is_transient(tmp_path: Path) -> None:
     with pytest.raises(LedgerUnavailableError):
         Ledger.open("postgresql://nobody:hidden@127.0.0.1:1/none", KeyRing(tmp_path))
+
+
+def test_a_process_stopped_within_a_transaction_does_not_keep_others_waiting(
+    url: str, backend: str, keys: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL ends what the stopped one had begun; with SQLite the others are told."""
+    monkeypatch.setattr(store, "_BUSY_MS", 300 if backend == "sqlite" else 60_000)
+    monkeypatch.setattr(store, "_IDLE_MS", 300)
+    with Ledger.open(url, keys) as stopped, Ledger.open(url, keys) as other:
+        if backend == "sqlite":
+            with stopped._store.write(), pytest.raises(LedgerUnavailableError), other.lock("d"):
+                pass
+            return
+        with pytest.raises(LedgerUnavailableError), stopped._store.write() as connection:
+            with other.lock("d"):
+                pass
+            connection.execute(sa.text("SELECT 1"))
 
 
 def test_the_history_has_no_gaps_and_reads_page_by_page(world: World) -> None:

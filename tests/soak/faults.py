@@ -139,13 +139,15 @@ def paused_holder(place: Place, draw: random.Random, unlearns: bool) -> None:
     child = place.run()
     station(place, child, draw, reached(unlearns))
     child.send(signal.SIGSTOP)
-    time.sleep(LEASE_SECONDS + 1)
-    other = place.run()
-    if draw.random() < 0.5:
-        station(place, other, draw, reached(unlearns))
-    else:
-        other.wait(PATIENCE)
-    child.send(signal.SIGCONT)
+    try:
+        time.sleep(LEASE_SECONDS + 1)
+        other = place.run()
+        if draw.random() < 0.5:
+            station(place, other, draw, reached(unlearns))
+        else:
+            other.wait(PATIENCE)
+    finally:
+        child.send(signal.SIGCONT)
     for each in (child, other):
         each.wait(PATIENCE)
 

@@ -38,6 +38,7 @@ class Place:
     waiting: dict[str, list[str]]
     accepted: dict[str, str] = field(default_factory=dict)
     filed: list[tuple[str, str]] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
     runs: int = 0
 
     @property
@@ -53,7 +54,9 @@ class Place:
     def run(self, *words: str, **more: str) -> Child:
         """Start a command of expunge, `run` unless told otherwise."""
         words = ("expunge", *(words or ("run",)))
-        return forked(self.root, self.output(), *words, **{**self.environment, **more})
+        child = forked(self.root, self.output(), *words, **{**self.environment, **more})
+        self.children.append(child)
+        return child
 
     @property
     def environment(self) -> dict[str, str]:

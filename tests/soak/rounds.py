@@ -27,7 +27,7 @@ _TRACEBACK = re.compile(r"^Traceback \(most recent call last\)|^╭─* *Traceba
 
 @dataclass
 class Told:
-    """What a round came to."""
+    """What a round came to; `met` are the exit statuses of the runs that met the fault."""
 
     number: int
     fault: str
@@ -36,6 +36,7 @@ class Told:
     filed: int = 0
     delivered: int = 0
     runs: int = 0
+    met: list[int | None] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     seconds: float = 0.0
     broken: list[str] = field(default_factory=list)
@@ -52,10 +53,12 @@ def play(place: Place, number: int, fault: str, seed: int) -> Told:
     begun, first = time.monotonic(), place.runs
     _choose(place, ladder)
     _file(place, draw, told, unlearns)
+    place.children.clear()
     try:
         FAULTS[fault].play(place, draw, unlearns)
     except AssertionError as error:
         told.broken.append(str(error))
+    told.met = [child.status for child in place.children]
     _mend(place)
     _settle(place, told)
     if ladder == "held":

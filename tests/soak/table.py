@@ -29,14 +29,21 @@ def read(folder: Path) -> list[Told]:
 
 def markdown(told: list[Told]) -> str:
     """The faults by kind, then the sums."""
-    lines = ["| injected | rounds | with unlearning | runs until all was done | violations |"]
-    lines += ["|---|---|---|---|---|"]
+    head = (
+        "injected",
+        "rounds",
+        "with unlearning",
+        "runs that broke off",
+        "runs until all was done",
+    )
+    lines = [f"| {' | '.join((*head, 'violations'))} |", "|---|---|---|---|---|---|"]
     for fault in sorted({one.fault for one in told}):
         of = [one for one in told if one.fault == fault]
         bad = sum(len(one.found) + len(one.broken) for one in of)
         unlearned = sum(one.unlearns for one in of)
         runs = sum(one.runs for one in of)
-        lines.append(f"| {fault} | {len(of)} | {unlearned} | {runs} | {bad} |")
+        broke = sum(status != 0 for one in of for status in one.met)
+        lines.append(f"| {fault} | {len(of)} | {unlearned} | {broke} | {runs} | {bad} |")
     return "\n".join([*lines, "", *_sums(told)]) + "\n"
 
 

@@ -27,7 +27,7 @@ def upgrade_to_head(engine: Engine, queue: Callable[[Connection], None]) -> None
     if engine.dialect.name == "sqlite":
         _write_ahead(engine)
     with engine.connect() as connection:
-        if _revision(connection) == HEAD:
+        if revision(connection) == HEAD:
             return
     with engine.connect() as bare:
         connection = bare.execution_options(expunge_writer=True)
@@ -52,16 +52,17 @@ def _upgrade(connection: Connection) -> None:
 
     config = alembic_config(connection)
     known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
-    revision = _revision(connection)
-    if revision is not None and revision not in known:
+    found = revision(connection)
+    if found is not None and found not in known:
         raise TerminalError(
-            f"The ledger has schema {revision}, which this expunge does not know.",
+            f"The ledger has schema {found}, which this expunge does not know.",
             fix="install the expunge that made it, or a newer one",
         )
     command.upgrade(config, "head")
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """The schema that the database has; None where it holds no ledger."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
