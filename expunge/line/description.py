@@ -43,7 +43,7 @@ def _shown(evaluation: Evaluation) -> list[tuple[str, str]]:
 def _numbers(evaluation: Evaluation, name: str, words: str) -> str:
     """One line of a list: MLflow shows the cells of a table without a space between them."""
     after, before = evaluation.metric(name), evaluation.metric(f"{name}_before")
-    form = ".4g" if evaluation.task == "regression" else ".3f"
+    form = ".4g" if name.endswith("_error") else ".3f"
     champion, candidate = (
         "–" if metric.undefined else f"{metric.value:{form}} ± {metric.se:{form}}"
         for metric in (before, after)
