@@ -104,7 +104,7 @@ def erase(root: Path, dataset: str, people: Sequence[int]) -> dict[str, Any]:
         "cpu": clock.cost.cpu - phases["report"].cpu,
         "phases": {name: asdict(cost) for name, cost in phases.items()},
         "rows_erased": staged["rows_erased"],
-        "shards": staged["shards_total"],
+        "shards_held": staged["shards_total"],
         "shards_touched": len(staged["touched"]),
         "bytes_touched": sum(before["data"][name] for name in names),
         "bytes_all": sum(before["data"].values()),
@@ -227,6 +227,7 @@ def scaling(folder: Path, base: dict[str, int]) -> list[dict[str, Any]]:
         *({"shards": n} for n in (shards // 4, shards * 4)),
     ]
     found: dict[tuple[int, ...], Path] = {}
+    waiting: dict[tuple[int, ...], list[int]] = {}
     table = []
     for number, change in enumerate(varied):
         one = base | change
@@ -235,8 +236,9 @@ def scaling(folder: Path, base: dict[str, int]) -> list[dict[str, Any]]:
             found[made] = folder / f"scale-{number}"
             prepare(found[made], *made)
             erase(found[made] / "workspace", FEW, list(range(10)))
-        drawn = np.random.default_rng(number).permutation(one["subjects"])[: one["people"]]
-        cost = erase(found[made] / "workspace", DATASET, drawn.tolist())
+            waiting[made] = np.random.default_rng(number).permutation(one["subjects"]).tolist()
+        drawn = [waiting[made].pop() for _ in range(one["people"])]
+        cost = erase(found[made] / "workspace", DATASET, drawn)
         table.append({"varied": next(iter(change)), **one, **cost})
         sys.stderr.write(f"scaling {number + 1} of {len(varied)}\n")
     return table
@@ -261,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found: dict[str, Any] = {"machine": machine()}
     with TemporaryDirectory(dir=asked.folder, prefix="expunge-") as temporary:
         if asked.scaling:
-            base = {"rows": 50_000, "subjects": 5_000, "shards": 256, "people": 10, "width": 64}
+            base = {"rows": 20_000, "subjects": 2_000, "shards": 256, "people": 10, "width": 64}
             found["scaling"] = scaling(Path(temporary), base)
             _show_scaling(found["scaling"])
         else:
@@ -279,7 +281,7 @@ def _show(found: dict[str, Any]) -> None:
     ours, theirs = found["erase"], found["rewrite"]
     print(
         f"{found['people']} of {found['subjects']:,} people out of {found['rows']:,} rows, "
-        f"{ours[0]['bytes_all'] / 1e9:.2f} GB in {ours[0]['shards']:,} shards; "
+        f"{ours[0]['bytes_all'] / 1e9:.2f} GB in {ours[0]['shards_held']:,} shards; "
         f"{len(ours)} runs by turns, least / median"
     )
     print("{:34} {:>15} {:>15}".format("", "seconds", "CPU seconds"))
