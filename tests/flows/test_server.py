@@ -132,20 +132,26 @@ def _until(true: Callable[[], bool], log: Path | None = None) -> None:
         time.sleep(0.3)
 
 
-def _post(site: Site, path: str, body: Any) -> Any:
+def _ask(site: Site, method: str, path: str, body: Any = None) -> Any:
+    """What the API answers, once it is not busy with another transaction."""
     import httpx
 
-    answer = httpx.post(f"{site.url}/{path}", json=body, timeout=PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        answer = httpx.request(method, f"{site.url}/{path}", json=body, timeout=PATIENCE)
+        if answer.status_code != 503 or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
     answer.raise_for_status()
     return answer.json()
+
+
+def _post(site: Site, path: str, body: Any) -> Any:
+    return _ask(site, "POST", path, body)
 
 
 def _deployment(site: Site, name: str) -> Any:
-    import httpx
-
-    answer = httpx.get(f"{site.url}/deployments/name/{name}", timeout=PATIENCE)
-    answer.raise_for_status()
-    return answer.json()
+    return _ask(site, "GET", f"deployments/name/{name}")
 
 
 def _runs(site: Site, name: str) -> list[Any]:
@@ -303,19 +309,11 @@ def _started_by_automation(site: Site) -> list[Any]:
 
 
 def _run(site: Site, identifier: str) -> Any:
-    import httpx
-
-    answer = httpx.get(f"{site.url}/flow_runs/{identifier}", timeout=60)
-    answer.raise_for_status()
-    return answer.json()
+    return _ask(site, "GET", f"flow_runs/{identifier}")
 
 
 def _pool(site: Site, name: str) -> Any:
-    import httpx
-
-    answer = httpx.get(f"{site.url}/work_pools/{name}", timeout=60)
-    answer.raise_for_status()
-    return answer.json()
+    return _ask(site, "GET", f"work_pools/{name}")
 
 
 def _add_schedule(site: Site, at: datetime, runs: int) -> None:
