@@ -147,11 +147,13 @@ def _running(sight: Sight) -> Iterator[Metric]:
         idle.add_metric([each.dataset], _since(sight.at, each.moved_at))
     held = _gauge("lock_held", "Whether a process holds the dataset's lock.", "dataset")
     lease = _gauge("lock_lease_seconds", "Until its lease ends; negative: expired.", "dataset")
+    since = _gauge("lock_held_seconds", "Since its holder took it; 0 if nobody.", "dataset")
     for lock in sight.locks:
+        since.add_metric([lock.dataset], _since(sight.at, lock.taken_at) if lock.held else 0.0)
         held.add_metric([lock.dataset], lock.held)
         left = -_since(sight.at, lock.expires_at) if lock.held else 0.0
         lease.add_metric([lock.dataset], left)
-    yield from (done, age, idle, held, lease)
+    yield from (done, age, idle, held, lease, since)
 
 
 def _models(sight: Sight) -> Iterator[Metric]:

@@ -87,6 +87,7 @@ def _acquire(store: Store, dataset: str, lease_seconds: float) -> Fence:
             "token": token,
             "holder": holder,
             "expires_at": now + timedelta(seconds=lease_seconds),
+            "taken_at": now,
         }
         if row is None:
             connection.execute(insert(locks).values(dataset=dataset, **values))

@@ -366,6 +366,7 @@ locks = Table(
     Column("token", BigInteger, nullable=False),
     _maybe("holder"),
     _moment("expires_at"),
+    _moment("taken_at", nullable=True),
 )
 
 events = Table(

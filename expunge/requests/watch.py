@@ -71,6 +71,7 @@ class LockState:
     dataset: str
     held: bool
     expires_at: datetime
+    taken_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,7 @@ def _debts(connection: Connection) -> tuple[Debt, ...]:
 
 
 def _locks(connection: Connection) -> tuple[LockState, ...]:
-    query = select(locks.c.dataset, locks.c.holder, locks.c.expires_at)
-    rows = connection.execute(query.order_by(locks.c.dataset))
-    return tuple(LockState(row.dataset, row.holder is not None, row.expires_at) for row in rows)
+    rows = connection.execute(select(locks).order_by(locks.c.dataset))
+    return tuple(
+        LockState(row.dataset, row.holder is not None, row.expires_at, row.taken_at) for row in rows
+    )

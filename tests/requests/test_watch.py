@@ -54,6 +54,7 @@ def test_backlog_deadlines_and_batches_are_told_as_they_change(world: World) -> 
         assert told["open_batch_age_seconds digits"] == 90
         assert told["open_batch_idle_seconds digits"] == 90
         assert told["lock_held digits"] == 1
+        assert told["lock_held_seconds digits"] == 90
         assert told["lock_lease_seconds digits"] <= 60
         world.erase(fence, batch.id)
         told = collected(collector)
@@ -65,6 +66,7 @@ def test_backlog_deadlines_and_batches_are_told_as_they_change(world: World) -> 
     told = collected(collector)
     assert told["model_held digits cnn"] == 1
     assert told["lock_held digits"] == 0
+    assert told["lock_held_seconds digits"] == 0
     assert told["open_batch_age_seconds digits"] == 0
     assert told["last_batch_success_timestamp_seconds digits"] == world.clock().timestamp()
     assert told["targets digits erased_model_pending"] == 2

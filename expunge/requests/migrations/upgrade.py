@@ -15,7 +15,7 @@ from expunge.errors import TerminalError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"
+HEAD = "0006"
 _WAL_ATTEMPTS = 200
 
 
