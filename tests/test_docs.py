@@ -25,6 +25,7 @@ ELSEWHERE = {
     "make test": "you are in it",
     "expunge audit digits-cnn": "tests/cli/test_audit.py, on a model that trains in seconds",
     "expunge audit scan-net": "the same",
+    "expunge metrics": "tests/cli/test_metrics.py",
     'expunge approve b-20261121-7ed5c5 --reason "figures checked"': "tests/cli/test_approve.py",
 }
 """Commands of other pages that a test runs in another form, which takes minutes as it stands."""

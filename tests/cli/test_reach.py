@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -299,6 +300,7 @@ def test_an_mlflow_server_is_asked_for_what_a_run_needs_of_it(
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
     try:
         _wait_for(port)
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=200).close()
         found, mend = _mlflow(root)
         assert "cannot be read" in found
         assert "EXPUNGE_MLFLOW_PASSWORD" in mend

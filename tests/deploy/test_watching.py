@@ -59,6 +59,14 @@ def test_every_metric_that_an_alert_asks_for_is_exported(exported: set[str]) -> 
     assert asked <= exported
 
 
+def test_the_page_names_every_metric_and_no_other(exported: set[str]) -> None:
+    page = (DEPLOY.parent / "docs" / "watching.md").read_text()
+    table = "\n".join(line for line in page.splitlines() if line.startswith("| `"))
+    named = set(_NAME.findall(table)) | {f"{name}_bucket" for name in _NAME.findall(table)}
+    assert set(_NAME.findall(table)) <= exported | {"expunge_station_seconds"}
+    assert {name for name in exported if not name.endswith(("_sum", "_count"))} <= named
+
+
 def test_the_dashboard_is_what_grafana_reads() -> None:
     assert DASHBOARD["schemaVersion"] >= 36
     assert {"uid", "title", "time", "refresh"} <= set(DASHBOARD)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from expunge.settings import redacted
 
 Finding = tuple[str, str]  # what was found, and what mends it: "" where nothing has to be
-TIMEOUT_SECONDS = 5
+TIMEOUT_SECONDS = 10
 
 
 def said(error: Exception) -> str:
