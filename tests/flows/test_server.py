@@ -188,7 +188,7 @@ def test_the_cron_schedule_yields_runs_and_the_inactive_one_none(site: Site) -> 
 def test_schedules_missed_while_no_worker_ran_are_made_up_for_by_one_batch(
     site: Site, filed: Path, people: tuple[str, ...], tmp_path: Path
 ) -> None:
-    _add_schedule(site, datetime.now(UTC) + timedelta(seconds=5), runs=3)
+    _add_schedule(site, datetime.now(UTC) + timedelta(seconds=20), runs=3)
     _until(lambda: len(_late(site)) == 3)
     worker = {**site.environment, "EXPUNGE_WORKSPACE": str(filed)}
     log = tmp_path / "worker.log"
