@@ -38,7 +38,8 @@ def _run(ran: Ran) -> Iterator[Check]:
     by, state = ran.run["created_by"]["type"], ran.run["state_type"]
     yield Check("the run was made by the schedule, not by hand", by == "SCHEDULE", str(by))
     yield Check("the run completed", state == "COMPLETED", str(state))
-    counts = {name: count for name, count in ran.status["requests"].items() if count}
+    by_state = ran.status["requests"]["by_state"]
+    counts = {name: count for name, count in by_state.items() if count}
     wanted = {"completed": ran.accepted - 1, "no_match": 1}
     yield Check("every request is at its end", counts == wanted, str(counts))
     models = {model["name"]: model for model in ran.status["models"]}

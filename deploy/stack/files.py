@@ -35,7 +35,7 @@ def _passfile(place: Place) -> str:
 def _mlflow(place: Place) -> str:
     """As deploy/mlflow-auth.ini: who made a thing manages it, others may look."""
     return (
-        "[mlflow]\ndefault_permission = READ\n"
+        "[mlflow]\ndefault_permission = READ\nauth_cache_ttl_seconds = 60\n"
         f"database_uri = {database(place, 'mlflow', 'mlflow_auth')}\n"
     )
 

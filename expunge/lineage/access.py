@@ -22,6 +22,7 @@ from expunge.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
 
 _PREFIX = "mlflow-"
@@ -69,12 +70,21 @@ class Access:
             try:
                 return self.client.get_model_version(model, version)
             except MlflowException as error:
-                if not missing(error) and error.error_code != "INVALID_PARAMETER_VALUE":
+                absent = missing(error) or error.error_code == "INVALID_PARAMETER_VALUE"
+                if not absent and not self._hidden(model, error):
                     raise
         raise UnknownModelVersionError(
             f"{model!r} has no version {version!r} in the registry.",
             fix=f"list its versions: expunge trace model {model}",
         )
+
+    def _hidden(self, model: str, error: MlflowException) -> bool:
+        """Whether a refusal only says that there is no such model.
+
+        MLflow behind its basic-auth refuses to speak of an absent one to all but administrators.
+        """
+        refused: bool = error.error_code == "PERMISSION_DENIED"
+        return refused and not self.client.search_registered_models(f"name = '{model}'")
 
     def _location(self, model: str, version: str) -> str:
         self._version(model, version)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from expunge.lineage.access import Access
 from expunge.lineage.connection import ChampionMovedError, missing, mlflow_errors
-
-if TYPE_CHECKING:
-    from mlflow.exceptions import MlflowException
 
 CHAMPION = "champion"
 CANDIDATE = "candidate"
@@ -35,14 +31,6 @@ class Aliases(Access):
                 if not missing(error) and not self._hidden(model, error):
                     raise
         return None
-
-    def _hidden(self, model: str, error: MlflowException) -> bool:
-        """Whether a refusal only says that there is no such model.
-
-        MLflow behind its basic-auth refuses to speak of an absent one to all but administrators.
-        """
-        refused: bool = error.error_code == "PERMISSION_DENIED"
-        return refused and not self.client.search_registered_models(f"name = '{model}'")
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
         """Point an alias at a version."""

@@ -1,7 +1,12 @@
-"""The same registry over HTTP: a real MLflow server on loopback."""
+"""The same registry over HTTP: a real MLflow server on loopback, behind its basic-auth.
+
+Its user is no administrator, as in a deployment.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,26 +20,43 @@ import mlflow.pytorch
 import pytest
 import torch
 
+from deploy.mlflow_user import make_user
 from expunge.lineage import Candidate, ChampionMovedError, Registry, UnknownModelVersionError
 from tests.lineage.conftest import RETAIN, network
 
 MODEL = "digits-cnn"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+ADMIN, PASSWORD = "an administrator's", "of a user, long enough"
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def server(prepared: Path, tmp_path: Path) -> Iterator[str]:
+def server(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     shutil.copyfile(prepared, tmp_path / "server.db")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}", "--workers", "1"]
-    command += ["--artifacts-destination", str(tmp_path / "store")]
+    command += ["--artifacts-destination", str(tmp_path / "store"), "--app-name", "basic-auth"]
+    auth = tmp_path / "auth.ini"
+    shipped = (DEPLOY / "mlflow-auth.ini").read_text()
+    auth.write_text(re.sub("(?<=database_uri = ).*", f"sqlite:///{tmp_path / 'auth.db'}", shipped))
+    secrets = {
+        "MLFLOW_AUTH_CONFIG_PATH": str(auth),
+        "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "of this test",
+    }
     with (tmp_path / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=tmp_path, env={**os.environ, **secrets}
+        )
     try:
         _wait(f"http://127.0.0.1:{port}/health", process)
+        make_user(f"http://127.0.0.1:{port}", "admin", ADMIN, "expunge", PASSWORD)
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "expunge")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
