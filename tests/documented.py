@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from expunge.cli.app import app
 
 REPOSITORY = Path(__file__).parents[1]
-PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
+PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md")))
 _FENCE = re.compile(
     r"(?:`(?P<name>[\w/.-]+\.\w+)`[^`]*?\n\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
@@ -44,21 +44,32 @@ class Block:
         """The commands of a console block, in order."""
         if self.kind != "console":
             return []
-        found = _COMMAND.finditer(self.text)
-        return [Command(re.sub(r"\s+#\s.*", "", each["line"]), each["said"]) for each in found]
+        return [_command(each["line"], each["said"]) for each in _COMMAND.finditer(self.text)]
 
 
 @dataclass(frozen=True)
 class Command:
-    """One line behind `$ `, without a remark at its end; and what the page says that it prints."""
+    """One line behind `$ `, without a remark at its end; and what the page says that it prints.
+
+    `refused` is one whose remark is `# refused`: it has to fail, and `said` is its error.
+    """
 
     line: str
     said: str
+    refused: bool = False
+
+
+def _command(line: str, said: str) -> Command:
+    bare, _, remark = re.sub(r"\s+#\s", "\0", line, count=1).partition("\0")
+    return Command(bare, said, refused=remark == "refused")
 
 
 def blocks(text: str) -> list[Block]:
     """The fenced blocks of a page, in order."""
-    return [Block(each["kind"], each["text"], each["name"]) for each in _FENCE.finditer(text)]
+    return [
+        Block(each["kind"], each["text"], None if each["kind"] == "console" else each["name"])
+        for each in _FENCE.finditer(text)
+    ]
 
 
 def page(name: str) -> list[Block]:
@@ -92,6 +103,7 @@ class Shell:
     folder: Path
     variables: dict[str, str] = field(default_factory=environment, repr=False)
     said: dict[str, str] = field(default_factory=dict)
+    in_processes: tuple[str, ...] = _NEEDS_A_PROCESS
 
     def follow(self, found: list[Block]) -> None:
         """Do what a page says, in its order."""
@@ -99,21 +111,21 @@ class Shell:
             if block.name:
                 (self.folder / block.name).write_text(block.text)
             for command in block.commands:
-                self(command.line)
+                self(command.line, refused=command.refused)
 
-    def __call__(self, line: str) -> str:
-        """What a command prints on standard output."""
+    def __call__(self, line: str, *, refused: bool = False) -> str:
+        """What a command prints on standard output; of one that has to be refused, its error."""
         if line.startswith("cd "):
-            self.folder /= line.removeprefix("cd ")
+            self.folder = (self.folder / line.removeprefix("cd ")).resolve()
             return ""
         words, _, source = line.partition(" < ")
         given = (self.folder / source.strip()).read_text() if source else None
-        outside = not line.startswith("expunge ") or line.startswith(_NEEDS_A_PROCESS)
-        said = (self._process if outside else self._here)(shlex.split(words), given)
+        outside = not line.startswith("expunge ") or line.startswith(self.in_processes)
+        said = (self._process if outside else self._here)(shlex.split(words), given, refused)
         self.said[line] = said
         return said
 
-    def _process(self, words: list[str], given: str | None) -> str:
+    def _process(self, words: list[str], given: str | None, refused: bool) -> str:
         ran = subprocess.run(
             words,
             cwd=self.folder,
@@ -123,10 +135,10 @@ class Shell:
             text=True,
             check=False,
         )
-        assert ran.returncode == 0, f"{shlex.join(words)}: {ran.stdout}{ran.stderr}"
-        return ran.stdout
+        assert (ran.returncode != 0) == refused, f"{shlex.join(words)}: {ran.stdout}{ran.stderr}"
+        return ran.stderr if refused else ran.stdout
 
-    def _here(self, words: list[str], given: str | None) -> str:
+    def _here(self, words: list[str], given: str | None, refused: bool) -> str:
         """In this process, which saves the start of another."""
         before = Path.cwd()
         os.chdir(self.folder)
@@ -134,8 +146,8 @@ class Shell:
             ran = CliRunner(env={"COLUMNS": "80"}).invoke(app, words[1:], input=given)
         finally:
             os.chdir(before)
-        assert ran.exit_code == 0, f"{shlex.join(words)}: {ran.output}"
-        return ran.stdout
+        assert (ran.exit_code != 0) == refused, f"{shlex.join(words)}: {ran.output}"
+        return ran.stderr if refused else ran.stdout
 
 
 def lines(output: str) -> list[str]:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.documented import PAGES, REPOSITORY, commands
 
+RUNBOOKS = [each.name for each in PAGES if each.parent.name == "runbooks" and each.stem != "README"]
+
 RUN_BY = {
     "docs/bring-your-own.md": "tests/cli/test_guide.py",
     "docs/running.md": "tests/cli/test_guide.py",
@@ -17,6 +19,7 @@ RUN_BY = {
     "docs/inputs.md": "tests/dataset/test_docs_inputs.py",
     "docs/requests.md": "tests/cli/test_requests_doc.py",
     "docs/cli.md": "tests/cli/test_reference.py",
+    **{f"docs/runbooks/{each}": "tests/cli/test_runbooks.py" for each in RUNBOOKS},
 }
 """Pages whose commands a test follows from first to last."""
 
@@ -76,7 +79,9 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
-def test_the_index_names_every_page() -> None:
-    index = _text(REPOSITORY / "docs/README.md")
-    for page in PAGES[1:]:
-        assert page.name == "README.md" or f"({page.name}" in index
+@pytest.mark.parametrize("index", ["docs/README.md", "docs/runbooks/README.md"])
+def test_the_index_of_a_folder_names_every_page_in_it(index: str) -> None:
+    folder = (REPOSITORY / index).parent
+    for page in PAGES:
+        if page.parent == folder and page.name != "README.md":
+            assert f"({page.name}" in _text(REPOSITORY / index)

@@ -54,7 +54,7 @@ def run(
     if failures:
         raise typer.Exit(TERMINAL if TERMINAL in failures else TRANSIENT)
     if not done:
-        show_nothing(session, dataset)
+        show_nothing(session, dataset, _pending(session, names))
 
 
 def _run_one(session: Session, dataset: str) -> BatchReport | None:
@@ -74,20 +74,32 @@ def _one_api(session: Session, *, several: bool) -> Any:
     return local_api(session.workspace().root) if several else nullcontext()
 
 
-def show_nothing(session: Session, dataset: str | None) -> None:
-    """Tell that no request is pending."""
+def _pending(session: Session, datasets: list[str]) -> int:
+    """Targets that a run found pending and left so: their models' gates say `wait`."""
+    with session.ledger() as ledger:
+        return sum(ledger.backlog(name).pending for name in datasets)
+
+
+def show_nothing(session: Session, dataset: str | None, pending: int = 0) -> None:
+    """Tell that no request is pending, or that those which are wait for more of them."""
     if session.json:
         nothing: dict[str, Any] = {
             "batch_id": None,
-            "state": "idle",
-            "requests": {},
+            "state": "postponed" if pending else "idle",
+            "requests": {"pending": pending} if pending else {},
             "dataset": None,
         }
         print_json(nothing | {"models": [], "seconds": {}}, indent=None)
-    else:
+        return
+    where = f" in {dataset}" if dataset else ""
+    if pending:
         session.out.print(
-            f"Nothing to do{f' in {dataset}' if dataset else ''}: no pending request."
+            f"Postponed{where}: {plural(pending, 'request')} pending, too few rows to judge "
+            "forgetting by. A run takes them once there are more, or a deadline comes near.",
+            soft_wrap=True,
         )
+    else:
+        session.out.print(f"Nothing to do{where}: no pending request.")
 
 
 def show(session: Session, report: BatchReport) -> None:

@@ -98,6 +98,14 @@ def test_nothing_to_do_is_told_in_words_and_in_the_same_json_shape(capsys):
     assert told["batch_id"] is None
 
 
+def test_requests_that_wait_for_more_are_not_told_as_nothing(capsys):
+    show_nothing(Session(Path()), "digits", 2)
+    assert capsys.readouterr().out.startswith("Postponed in digits: 2 requests pending, too few")
+    show_nothing(Session(Path(), json=True), None, 2)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["state"], told["requests"]) == ("postponed", {"pending": 2})
+
+
 def test_a_locked_dataset_does_not_keep_the_others_waiting(second_dataset):
     with second_dataset.ledger() as ledger, ledger.lock("others"):
         ended = second_dataset.process("run", "--json")
