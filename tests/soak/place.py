@@ -21,7 +21,7 @@ from tests.soak.servers import BUCKET, Servers
 from tests.soak.site import Bucket, Folder, Site, Truth
 
 DISK_BYTES = 384 << 20
-PATIENCE = 400.0
+PATIENCE = 600.0
 SPARSE = {"strategy": "top_k", "fraction": 0.05, "repair": {"epochs": 1}}
 LEASE_SECONDS = 5.0
 

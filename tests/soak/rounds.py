@@ -7,7 +7,8 @@ import random
 import re
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -54,23 +55,31 @@ def play(place: Place, number: int, fault: str, seed: int) -> Told:
     _choose(place, ladder)
     _file(place, draw, told, unlearns)
     place.children.clear()
-    try:
+    with _noted(told):
         FAULTS[fault].play(place, draw, unlearns)
-    except AssertionError as error:
-        told.broken.append(str(error))
     told.met = [child.status for child in place.children]
-    _mend(place)
-    _settle(place, told)
-    if ladder == "held":
-        _choose(place, "exact")
-        _file(place, draw, told, unlearns)
+    with _noted(told):
+        _mend(place)
         _settle(place, told)
+        if ladder == "held":
+            _choose(place, "exact")
+            _file(place, draw, told, unlearns)
+            _settle(place, told)
     told.broken += _unclear(place, first)
     found: Findings = check(place.site, place.truth)
     told.found = [(one.kind, one.what) for one in found]
     told.allowed = dict(found.allowed)
     told.seconds = round(time.monotonic() - begun, 1)
     return told
+
+
+@contextmanager
+def _noted(told: Told) -> Iterator[None]:
+    """A run that hangs, or outlives its parent, is a violation and not the end of the soak."""
+    try:
+        yield
+    except AssertionError as error:
+        told.broken.append(str(error))
 
 
 def _choose(place: Place, ladder: str) -> None:
