@@ -203,6 +203,7 @@ def _put(job: Publication, target: Path, source: Path | bytes, *, link: bool = F
         shutil.copyfile(source, aside)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside.replace(target)
+    aside.unlink(missing_ok=True)  # a rename onto another link of the same file does nothing
 
 
 def _linked(source: Path, target: Path) -> bool:

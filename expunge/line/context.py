@@ -8,7 +8,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,8 +17,8 @@ from expunge.dataset import ArrowRows, Store, open_rows, training_rows
 from expunge.dataset.disk import writing
 from expunge.errors import TerminalError
 from expunge.lineage import Registry
-from expunge.logs import about
-from expunge.requests import DatasetVersion, Fence, Ledger
+from expunge.logs import about, is_json
+from expunge.requests import DatasetVersion, Fence, Ledger, LedgerUnavailableError
 from expunge.specs import DatasetSpec
 from expunge.workspace import Workspace
 
@@ -112,11 +112,24 @@ class Line:
             self.ledger.check(fence)
             started = time.monotonic()
             outcome: dict[str, Any] = {}
-            with writing(self.workspace.settings.folders.state):
+            with self._held(fence), writing(self.workspace.settings.folders.state):
                 yield outcome
             state = outcome.pop("state", None)
             outcome["seconds"] = round(time.monotonic() - started, 3)
             self.ledger.conclude(fence, batch_id, station, outcome, part=part, state=state)
+
+    @contextmanager
+    def _held(self, fence: Fence) -> Iterator[None]:
+        """Say that the lock was lost where that is why a body failed.
+
+        Who took it over removes files from under a process that was stopped beyond its lease.
+        """
+        try:
+            yield
+        except Exception:
+            with suppress(LedgerUnavailableError):
+                self.ledger.check(fence)
+            raise
 
     def found(self, batch_id: str, station: str, part: str = "") -> Mapping[str, Any]:
         """The outcome of a station that has run."""
@@ -133,7 +146,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except Exception:
-        _logger.exception("failed")
+        if is_json():  # a person gets the error itself, once and without a traceback
+            _logger.exception("failed")
         raise
     _logger.info("concluded")
 

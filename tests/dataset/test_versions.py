@@ -113,6 +113,7 @@ def assert_published(root, version):
     assert git(root, "tag", "--list", "expunge/digits/publish*").count("\n") == 0
     assert version.md5 in git(root, "show", f"{version.commit}:data/digits.dvc")
     assert git(root, "status", "--porcelain") == ""
+    assert not list((root / ".dvc" / "tmp" / "expunge-digits").glob("*"))
     assert contents(root / "data" / "digits") == {
         "shard-0": b"shard-0" * 50,
         "shard-1": b"rewritten",

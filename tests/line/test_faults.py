@@ -16,6 +16,7 @@ import pytest
 
 from expunge.errors import TerminalError, TransientError
 from expunge.line import Line, Stations, run_batch
+from expunge.line import validate as validation
 from expunge.line.attempt import Attempt
 from expunge.line.gate import gate
 from expunge.line.publish import publish
@@ -86,6 +87,29 @@ def test_a_run_that_lost_its_lock_writes_nothing_more(line: Line, requests: list
         run_batch(line, "small", Stations(publish=publish_too_late))
     assert untouched(line) == before
     assert completes(line, requests)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_whose_files_went_with_its_lock_says_that_the_lock_was_lost(
+    line: Line,
+    requests: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As when it was stopped beyond its lease, and another run published what it had staged."""
+    url, facts = line.workspace.settings.ledger_url.get_secret_value(), validation.collect_facts
+
+    def overtaken(spec: Any, store: Any, staged: Any, *rest: Any) -> Any:
+        later = datetime.now(UTC) + timedelta(hours=1)
+        with Ledger.open(url, line.workspace.keys, clock=lambda: later) as other:
+            with other.lock("small", lease_seconds=60):
+                shutil.rmtree(staged.staging)
+            return facts(spec, store, staged, *rest)
+
+    monkeypatch.setattr(validation, "collect_facts", overtaken)
+    with pytest.raises(LockLostError, match="taken over"):
+        run_batch(line, "small")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 @pytest.mark.usefixtures("quick")
