@@ -20,7 +20,7 @@ from expunge.dataset.ingest import StagedIngest, stage_ingest
 from expunge.dataset.packed import Where
 from expunge.dataset.placement import ROLES
 from expunge.dataset.rows import ArrowRows, forget_rows, open_rows, training_rows
-from expunge.dataset.sealed import open_sealed, seal_rows
+from expunge.dataset.sealed import open_sealed, seal_rows, sweep_sealing
 from expunge.dataset.store import Store
 from expunge.dataset.versions import Published, Recorded, checkout, find_published, history, publish
 
@@ -59,6 +59,7 @@ __all__ = [
     "stage_ingest",
     "subjects_in",
     "summary",
+    "sweep_sealing",
     "training_rows",
     "validate",
 ]

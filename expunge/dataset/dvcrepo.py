@@ -55,7 +55,9 @@ def open_dvc(root: Path) -> Iterator[Any]:
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        with Repo(str(root), _wait_for_lock=True) as repo:
+        with translated("Opening DVC", "The dataset is as it was."):
+            opened = Repo(str(root), _wait_for_lock=True)
+        with opened as repo:
             _mend_rwlock(repo)
             yield repo
     finally:

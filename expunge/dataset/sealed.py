@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 import numpy as np
@@ -25,6 +27,7 @@ from expunge.dataset.store import Store
 from expunge.errors import TerminalError
 from expunge.keys import KeyMissingError, KeyRing
 
+ASIDE = ".aside"
 _MAGIC = b"expunge sealed rows 1\n"
 _LENGTH = struct.Struct("<Q")
 _CHUNK_BYTES = 16 << 20
@@ -41,8 +44,10 @@ def seal_rows(
 ) -> int:
     """Seal the subjects' rows, of every role, into `path`; how many there are.
 
-    Written aside and moved into place; a replay writes it again. Data key `batch_id` is created
-    if absent.
+    Written aside and put into place whole, once: what is there stays, since it is the same while
+    the batch is not published, and afterwards all that is left of the rows. A process that was
+    stopped and goes on when another one has published would seal nobody in its place. Data key
+    `batch_id` is created if absent.
     """
     rows = 0
 
@@ -57,14 +62,23 @@ def seal_rows(
 
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        aside = path.with_name(f".{path.name}.aside")
+        aside = path.with_name(f".{path.name}.{token_hex(8)}{ASIDE}")
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             schema = schema_of(store.spec)
             _Sealer(file, schema, keys, batch_id).write(batches())
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
+        with suppress(FileExistsError):
+            os.link(aside, path)
+        aside.unlink()
     return rows
+
+
+def sweep_sealing(folder: Path, batches: Collection[str]) -> None:
+    """Remove what killed processes left of sealing the rows of these batches, half written."""
+    for path in folder.glob(f".*{ASIDE}"):
+        if path.name[1:].partition(".")[0] in batches:
+            path.unlink(missing_ok=True)
 
 
 def open_sealed(path: Path, keys: KeyRing, batch_id: str) -> Iterator[pa.RecordBatch]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 
-from expunge.dataset import find_published
+from expunge.dataset import find_published, sweep_sealing
 from expunge.dataset import publish as publish_files
 from expunge.line.context import Line
 from expunge.line.kept import prune
@@ -29,11 +29,13 @@ def sweep(line: Line, dataset: str) -> None:
     """Remove what batches that are over left behind: jobs, staged files, copies of rows.
 
     Sealed rows of a finished batch stay for the purge; a failed one erased nothing, and the
-    sealed rows of people who are still there go with their key. Passing copies of processes that
-    were killed go, whoever made them. What was kept of edits that no
-    serving model comes from goes too.
+    sealed rows of people who are still there go with their key. Passing copies, and half-sealed
+    rows, of processes that were killed go. What was kept of edits that no serving model comes
+    from goes too.
     """
-    over = {b.id: b.state for b in line.ledger.batches(dataset) if b.state in OVER}
+    known = {batch.id: batch.state for batch in line.ledger.batches(dataset)}
+    over = {name: state for name, state in known.items() if state in OVER}
+    sweep_sealing(line.workspace.state("sealed"), known)
     for folder in ("jobs", "staging"):
         for path in line.workspace.state(folder).iterdir():
             if path.name in over:

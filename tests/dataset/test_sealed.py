@@ -7,7 +7,16 @@ import pyarrow as pa
 import pytest
 
 import expunge.dataset.sealed as sealed_module
-from expunge.dataset import ROLES, ShardError, Store, Where, forget_rows, open_sealed, seal_rows
+from expunge.dataset import (
+    ROLES,
+    ShardError,
+    Store,
+    Where,
+    forget_rows,
+    open_sealed,
+    seal_rows,
+    sweep_sealing,
+)
 from expunge.keys import KeyMissingError, KeyRing
 from tests.dataset.world import KEY, rows_of
 
@@ -35,6 +44,27 @@ def test_sealed_rows_come_back_as_they_were(tmp_path: Path, shared_store: Store)
     )
     found = sorted((r["subject"], r["y"], r["role"], *r["x"]) for r in table.to_pylist())
     assert found == meant
+
+
+def test_what_is_sealed_stays_though_a_process_wakes_up_when_the_people_are_gone(
+    tmp_path: Path, shared_store: Store
+) -> None:
+    path = seal(shared_store, tmp_path)
+    content, keys = path.read_bytes(), KeyRing(tmp_path / "keys")
+    again = seal_rows(shared_store, KEY, ["nobody"], keys=keys, batch_id="b-1", path=path)
+    assert again == 0
+    assert path.read_bytes() == content
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_half_sealed_rows_of_killed_processes_are_swept_by_batch(tmp_path: Path) -> None:
+    for name in (".b-1.sealed.0123.aside", ".b-2.sealed.4567.aside", "b-1.sealed"):
+        (tmp_path / name).write_bytes(b"")
+    sweep_sealing(tmp_path, {"b-1"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".b-2.sealed.4567.aside",
+        "b-1.sealed",
+    ]
 
 
 def test_the_file_shows_neither_ids_nor_values(tmp_path: Path, shared_store: Store) -> None:
@@ -137,11 +167,3 @@ def test_forget_rows_of_several_batches_are_one_dataset(
     assert len(everything) == 4 * len(people)
     assert len(forget_rows(spec, keys, paths, where=Where(max_ingest=0))) == 0
     assert len(forget_rows(spec, keys, paths, where=Where(limit=5))) == 5
-
-
-def test_sealing_again_replaces_the_file(tmp_path: Path, shared_store: Store) -> None:
-    seal(shared_store, tmp_path)
-    path = seal(shared_store, tmp_path, names={"person-1"})
-    found = list(open_sealed(path, KeyRing(tmp_path / "keys"), "b-1"))
-    assert sum(batch.num_rows for batch in found) == 4
-    assert [file.name for file in path.parent.iterdir()] == ["b-1.sealed"]

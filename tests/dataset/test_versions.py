@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -392,6 +393,16 @@ def test_a_full_disk_is_transient_and_leaves_whole_files(root, monkeypatch):
         erase(root)
     assert contents(root / "data" / "digits")["shard-1"] == b"shard-1" * 50
     monkeypatch.setattr(publishing, "_linked", real)
+    assert_published(root, erase(root))
+
+
+def test_a_dvc_that_cannot_open_its_own_database_is_told_in_our_words(root, monkeypatch):
+    def full(*_, **__):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched, pytest.raises(StoreUnreachableError, match="disk I/O"):
+        patched.setattr("dvc.repo.Repo.__init__", full)
+        erase(root)
     assert_published(root, erase(root))
 
 

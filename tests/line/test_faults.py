@@ -97,7 +97,7 @@ def test_a_run_whose_files_went_with_its_lock_says_that_the_lock_was_lost(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """As when it was stopped beyond its lease, and another run published what it had staged."""
-    url, facts = line.workspace.settings.ledger_url.get_secret_value(), validation.collect_facts
+    url, facts = line.workspace.settings.ledger.url.get_secret_value(), validation.collect_facts
 
     def overtaken(spec: Any, store: Any, staged: Any, *rest: Any) -> Any:
         later = datetime.now(UTC) + timedelta(hours=1)

@@ -36,7 +36,8 @@ def _written(ledger: Tables, site: Site) -> Iterator[tuple[str, bytes]]:
             site.searched.add(name)
     yield "git's history", git(site.root, "log", "--all", "-p", "--text").encode()
     private = [path for path in _files(site.private) if _place(path, site) not in _DATA]
-    for path in (*private, *(each for log in site.logs for each in _files(log))):
+    places = (*site.logs, *([site.scratch] if site.scratch else []))
+    for path in (*private, *(each for place in places for each in _files(place))):
         yield str(path), path.read_bytes()
 
 
