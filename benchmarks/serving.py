@@ -21,7 +21,6 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,8 +43,8 @@ Outputs = dict[str, list[float]]
 class Served:
     """What the client saw: loads by version, errors by kind, and how often it was promoted."""
 
-    loads: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
+    loads: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
     promotions: int = 0
     seconds: float = 0.0
 
@@ -64,7 +63,8 @@ def serve(uri: str, outputs: Outputs, loads: int, clients: int = 1) -> Served:
         promoter = beside.submit(_promote, registry, list(outputs), over)
         try:
             for told in services.map(partial(_load, uri, outputs), range(loads)):
-                (seen.loads if told in outputs else seen.failed)[told] += 1
+                counted = seen.loads if told in outputs else seen.failed
+                counted[told] = counted.get(told, 0) + 1
         finally:
             over.set()
         seen.promotions = promoter.result()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -176,10 +176,15 @@ def _prepare_reading(connection: Any, _record: Any) -> None:
 
 
 def _private_file(path: Path) -> None:
-    """Create the database file for its owner only; SQLite would follow the umask."""
+    """Create the database file for its owner only; SQLite would follow the umask.
+
+    One that is there is not touched: to close it here would drop the locks that SQLite has on it
+    for every other ledger of this process, and another process could remove their log.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise LedgerUnavailableError(
             f"The ledger's file cannot be opened: {error.strerror}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from alembic.script import ScriptDirectory
 
 from expunge.errors import TerminalError
 from expunge.keys import KeyRing
-from expunge.requests import Ledger, LedgerForbiddenError, LedgerUnavailableError, store
+from expunge.requests import Filing, Ledger, LedgerForbiddenError, LedgerUnavailableError, store
 from expunge.requests.migrations.upgrade import HEAD, alembic_config
 from expunge.requests.schema import metadata
 from tests.postgres import Server
@@ -200,3 +201,22 @@ def test_the_history_has_no_gaps_and_reads_page_by_page(world: World) -> None:
     assert seqs == list(range(1, 7 + 1 + 7 + 1))
     assert world.kinds(batch_id=batch.id) == ["batch_opened"] + ["claimed"] * 7
     assert all(event.at == world.clock() for event in world.ledger.events())
+
+
+def test_a_second_ledger_in_a_process_leaves_the_first_one_its_locks(
+    migrated_file: Path, keys: KeyRing, tmp_path: Path
+) -> None:
+    """SQLite's locks are the process's: whoever closes the file once drops them all.
+
+    Then another process that closes its ledger takes itself for the last one, and removes the log
+    that the first one still reads.
+    """
+    url = f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'ledger.db')}"
+    with Ledger.open(url, keys) as first:
+        list(first.file([Filing("s", "0", "p", "gdpr", None, ("digits",))]))
+        with Ledger.open(url, keys):
+            pass
+        command = [sys.executable, "-c", OPEN, url, str(keys.folder), "1"]
+        subprocess.run(command, input="go\n", text=True, check=True, capture_output=True)
+        assert (tmp_path / "ledger.db-wal").exists()
+        assert first.status().requests == {"pending": 2}
