@@ -305,7 +305,9 @@ print("custom-webhook/alerts")
 
 
 def _started_by_automation(site: Site) -> list[Any]:
-    return [run for run in _runs(site, URGENT) if run["created_by"]["type"] == "AUTOMATION"]
+    return [
+        run for run in _runs(site, URGENT) if (run["created_by"] or {}).get("type") == "AUTOMATION"
+    ]
 
 
 def _run(site: Site, identifier: str) -> Any:
