@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from expunge.dataset import ShardError, StagedErasure, Store, look_up, stage_erasure, summary
 from tests.dataset.world import KEY, digests, ingest, people, publish, rows_of, small_spec
 
-quick = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 subjects = st.sets(st.sampled_from([f"person-{number}" for number in range(60)]))
 
 

@@ -177,7 +177,7 @@ def test_the_same_source_again_stages_nothing(tmp_path: Path, store: Store) -> N
     assert (staged.rows_added, staged.duplicates, staged.touched) == (0, 240, ())
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.integers(0, 2), min_size=60, max_size=60))
 def test_one_append_or_several_keep_roles_and_rows(
     tmp_path_factory: pytest.TempPathFactory, parts: list[int]

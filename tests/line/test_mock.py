@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from expunge.dataset import ArrowRows
@@ -34,7 +34,6 @@ def training(people: int, each: int, classes: int, newer: int = 0) -> ArrowRows:
     return ArrowRows((pa.record_batch(columns, schema=SCHEMA),), (1,))
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["subjects", "rows", "class"]),
     st.integers(20, 60),

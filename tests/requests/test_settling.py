@@ -250,9 +250,7 @@ def test_a_model_version_is_recorded_once_and_with_one_content(world: World) -> 
             world.ledger.record_promotion(fence, "cnn", "8")
 
 
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.booleans(), min_size=1, max_size=4))
 def test_debts_are_the_batches_since_the_last_promotion(world: World, held: list[bool]) -> None:
     with world.ledger.lock("digits") as fence:

@@ -103,7 +103,7 @@ def test_every_kind_of_dataset_trains_to_the_same_weights(wrap: type[OneByOne]) 
     assert torch.equal(plain.get_parameter("0.weight"), wrapped.get_parameter("0.weight"))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     count=st.integers(1, 60),
     batch_size=st.integers(1, 70),
@@ -214,7 +214,6 @@ def test_labels_are_read_from_any_dataset(wrap: type[OneByOne]) -> None:
     assert picked.tolist() == expected[[5, 3]].tolist()
 
 
-@settings(deadline=None)
 @given(steps=st.integers(1, 500), warmup=st.floats(0, 0.9))
 def test_one_cycle_rises_then_falls_within_bounds(steps: int, warmup: float) -> None:
     recipe = Recipe(epochs=1, warmup=warmup)

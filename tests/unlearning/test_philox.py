@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from expunge.unlearning.philox import Stream, name_hash, philox4x32
@@ -45,7 +45,6 @@ def test_a_hash_is_the_words_of_its_block() -> None:
     assert found.tolist() == [w[0] << 32 | w[1], w[2] << 32 | w[3]]
 
 
-@settings(deadline=None)
 @given(start=st.integers(0, 2**40), length=st.integers(1, 200), data=st.data())
 def test_numbers_depend_on_position_alone(start: int, length: int, data: st.DataObject) -> None:
     stream = Stream(3, "noise")

@@ -17,7 +17,7 @@ def rows(y: list[int], begin: float) -> TensorDataset:
     return TensorDataset(x[:, None], torch.tensor(y))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(retained=labels, forgotten=labels, seed=st.integers(0, 99))
 def test_a_forgotten_row_gets_a_retained_label_that_is_not_its_own(
     retained: list[int], forgotten: list[int], seed: int

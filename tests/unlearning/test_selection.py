@@ -47,7 +47,7 @@ def naive(given_saliencies: Mapping[str, torch.Tensor], k: int) -> set[tuple[str
     return {(name, index) for *_, name, index in sorted(ranked)[:k]}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(values=tensors, fraction=fractions)
 def test_top_k_equals_a_sort_of_everything(values: dict[str, list[float]], fraction: float) -> None:
     given_saliencies = saliencies(values)
@@ -57,7 +57,7 @@ def test_top_k_equals_a_sort_of_everything(values: dict[str, list[float]], fract
     assert masked(selection) == naive(given_saliencies, k)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(values=tensors, fraction=fractions)
 def test_bottom_k_equals_the_same_sort_upwards(
     values: dict[str, list[float]], fraction: float
@@ -70,7 +70,7 @@ def test_bottom_k_equals_the_same_sort_upwards(
     assert masked(selection) == naive(upwards, k)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(values=tensors, fraction=fractions)
 def test_ties_are_counted_where_the_hash_had_to_choose(
     values: dict[str, list[float]], fraction: float
@@ -83,7 +83,7 @@ def test_ties_are_counted_where_the_hash_had_to_choose(
     assert selection.ties == (int((everything == at).sum()) if split else 0)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(values=tensors, fraction=fractions)
 def test_per_layer_cuts_every_tensor_at_its_own_share(
     values: dict[str, list[float]], fraction: float
@@ -95,7 +95,7 @@ def test_per_layer_cuts_every_tensor_at_its_own_share(
         assert mine == naive({name: row}, count_of(fraction, row.numel()))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(values=tensors, fraction=fractions)
 def test_random_k_masks_exactly_the_k_smallest_hashes(
     values: dict[str, list[float]], fraction: float
@@ -106,7 +106,7 @@ def test_random_k_masks_exactly_the_k_smallest_hashes(
     assert masked(selection) == naive(flat, count_of(fraction, sum(sizes.values())))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(values=tensors, fraction=fractions, order=st.randoms(use_true_random=False))
 def test_the_mask_does_not_depend_on_the_order_of_tensors(
     values: dict[str, list[float]], fraction: float, order: "np.random.Generator"

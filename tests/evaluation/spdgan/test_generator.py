@@ -23,7 +23,7 @@ def rows_of(shape, n=6, seed=0):
 
 
 @given(SHAPES, st.floats(0.01, 2))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_place_moves_by_more_than_epsilon_standard_deviations(shape, epsilon):
     rows = rows_of(shape)
     generator = build_generator(rows, 4)
@@ -35,7 +35,7 @@ def test_no_place_moves_by_more_than_epsilon_standard_deviations(shape, epsilon)
 
 
 @given(SHAPES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_with_epsilon_zero_rows_come_back_bit_for_bit(shape):
     rows = rows_of(shape)
     rows.x.flat[0] = -0.0

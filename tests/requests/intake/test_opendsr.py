@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from expunge.requests import Filing
@@ -146,7 +146,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(change=st.dictionaries(st.sampled_from([*asked(), "more"]), JSON, max_size=4))
 def test_no_value_makes_it_fail_or_shows_a_subject(
     change: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
