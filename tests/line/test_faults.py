@@ -162,7 +162,7 @@ def test_a_full_disk_is_transient_at_every_station_and_loses_nothing(
     assert untouched(line) == before
 
     with monkeypatch.context() as disk, pytest.raises(TransientError, match="disk is full"):
-        disk.setattr(os, "link", _full(os.link))
+        disk.setattr(os, "link", _full(os.link, spared="sealed"))
         disk.setattr(shutil, "copyfile", _full(shutil.copyfile))
         run_batch(line, "small")
     assert git(line, "rev-parse", "HEAD") == before[0]
@@ -174,11 +174,13 @@ def test_a_full_disk_is_transient_at_every_station_and_loses_nothing(
     assert completes(line, requests)
 
 
-def _full(write: Callable[..., Any], only: str | None = None) -> Callable[..., Any]:
-    """A write that finds no space left, for one file name or for all."""
+def _full(
+    write: Callable[..., Any], only: str | None = None, spared: str = ""
+) -> Callable[..., Any]:
+    """A write that finds no space left: for one file name or all, but in the folder `spared`."""
 
     def on_a_full_disk(path: Path, *args: Any, **kwargs: Any) -> Any:
-        if only in (None, Path(path).name):
+        if only in (None, Path(path).name) and Path(path).parent.name != spared:
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(path, *args, **kwargs)
 

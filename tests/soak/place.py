@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -148,7 +149,8 @@ def _use(root: Path, servers: Servers) -> None:
         ["remote", "modify", "store", "url", f"s3://{BUCKET}/dvc"],
         ["remote", "modify", "store", "endpointurl", endpoint],
     ):
-        subprocess.run(["dvc", "--cd", str(root), *words, "-q"], check=True)
+        command = [sys.executable, "-m", "dvc", "--cd", str(root), *words, "-q"]
+        subprocess.run(command, check=True)
     who = ["-c", "user.name=soak", "-c", "user.email=soak@localhost"]
     command = ["git", "-C", str(root), *who, "commit", "-qam", "Use the bucket"]
     subprocess.run(command, check=True)

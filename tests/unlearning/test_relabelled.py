@@ -55,6 +55,6 @@ def test_the_seed_decides_and_splits_may_be_subsets() -> None:
 
 
 def test_one_class_leaves_no_other_label() -> None:
-    with pytest.raises(TerminalError, match="one class"):
+    with pytest.raises(TerminalError, match="one label"):
         Relabelled(rows([1, 1], 0), rows([1], 100), 0)
     assert Relabelled(rows([1, 1], 0), rows([2], 100), 0).labels.tolist() == [1]
