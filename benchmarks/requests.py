@@ -258,7 +258,7 @@ def _backlog(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     for root in (full, empty):
         init_workspace(root)
     workspace = init_workspace(full)
-    url = workspace.settings.ledger_url.get_secret_value()
+    url = workspace.settings.ledger.url.get_secret_value()
     _alone(import_file, path, url, workspace.keys.folder)
     commands = {
         "expunge status": ["status"],
