@@ -17,6 +17,17 @@ from expunge.evaluation import (
     score,
 )
 
+EVALUATED = (
+    "forget_accuracy",
+    "retain_accuracy",
+    "held_out_accuracy",
+    "auc",
+    "hard_row_auc",
+    "forgetting_rate",
+    "memory_retention_rate",
+    "generalisation",
+)
+
 
 class Sides(Protocol):
     """The rows of one request."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from benchmarks.compare.data import Splits
-from benchmarks.compare.inputs import evaluation_input
+from benchmarks.compare.inputs import EVALUATED, evaluation_input
 from expunge.evaluation import (
     Evaluation,
     EvaluationInput,
@@ -26,16 +26,6 @@ from expunge.evaluation.spdgan import Fitted, Models, unlearning_degree
 from expunge.training import predict
 
 RESAMPLES = 200  # errors of a cell serve the gate alone: spread here is over seeds
-EVALUATED = (
-    "forget_accuracy",
-    "retain_accuracy",
-    "held_out_accuracy",
-    "auc",
-    "hard_row_auc",
-    "forgetting_rate",
-    "memory_retention_rate",
-    "generalisation",
-)
 
 
 @dataclass(frozen=True)

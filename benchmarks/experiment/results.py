@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.compare.inputs import Sides, evaluation_input
+from benchmarks.compare.inputs import EVALUATED, Sides, evaluation_input
 from expunge.evaluation import EvaluationInput, Scores, evaluate, judge, roc_curve
 from expunge.evaluation.membership import comparable, hard_rows
 from expunge.unlearning import Edit
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 
     from benchmarks.experiment.params import Params
 
-READ = (
-    "forget_accuracy",
-    "retain_accuracy",
-    "held_out_accuracy",
-    "auc",
-    "hard_row_auc",
-    "forgetting_rate",
-    "memory_retention_rate",
-    "generalisation",
-)
 DIGITS = 4
 MODELS = ("champion", "unlearned", "retrain")
 
@@ -52,10 +42,10 @@ def write_results(
     as_served = evaluation_input(sides, models[:2], peers, kind=kind, seed=seed)
     found, seen = evaluate(with_retrain, seed=seed), evaluate(as_served, seed=seed)
     verdict = judge(seen, params.gate, rung=1, rungs=1, exact=params.unlearn.rung.exact)
-    metrics: dict[str, Any] = {name: _number(found.metric(name).value) for name in READ}
+    metrics: dict[str, Any] = {name: _number(found.metric(name).value) for name in EVALUATED}
     metrics["gate"] = verdict.outcome
     metrics["cost"] = _number(edit.cost / retrain_passes)
-    metrics["of_retrain"] = {name: _number(found.metric(name).reference) for name in READ[:5]}
+    metrics["of_retrain"] = {name: _number(found.metric(name).reference) for name in EVALUATED[:5]}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     _table(folder / "roc.csv", ("false_positives", *MODELS), _roc(with_retrain, seed))

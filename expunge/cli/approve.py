@@ -16,6 +16,7 @@ from expunge.errors import TerminalError
 
 if TYPE_CHECKING:
     from expunge.requests import Approval
+    from expunge.requests.approvals import Verdict
 
 BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", show_default=False)]
 ModelOption = Annotated[
@@ -45,11 +46,7 @@ def approve(
 
     The batch goes on with `expunge run`, or at once where PREFECT_API_URL names a server.
     """
-    with session.ledger() as ledger:
-        found = ledger.decide_approval(
-            batch, model, "approved", by=_who(by), reason=_one_line(reason)
-        )
-    _go_on(session, found)
+    _answer(session, "approved", batch, reason=reason, model=model, by=by)
 
 
 def reject(
@@ -63,10 +60,21 @@ def reject(
 
     The batch goes on with `expunge run`, or at once where PREFECT_API_URL names a server.
     """
+    _answer(session, "rejected", batch, reason=reason, model=model, by=by)
+
+
+def _answer(
+    session: Session,
+    verdict: Verdict,
+    batch: str,
+    *,
+    reason: str,
+    model: str | None,
+    by: str | None,
+) -> None:
+    """Write the answer to the ledger, under somebody's name, and let the batch go on."""
     with session.ledger() as ledger:
-        found = ledger.decide_approval(
-            batch, model, "rejected", by=_who(by), reason=_one_line(reason)
-        )
+        found = ledger.decide_approval(batch, model, verdict, by=_who(by), reason=_one_line(reason))
     _go_on(session, found)
 
 
