@@ -9,7 +9,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,7 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.stack.postgres import PostgresMissingError, binary, unprivileged
+from tests.loopback import free_port
 
 _SPEED = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=50")
 
@@ -75,7 +75,7 @@ def running_server() -> Iterator[Server]:
         data = str(folder / "data")
         auth = ["--auth=trust", "--username=tester", "--encoding=UTF8", "--no-sync", "--locale=C"]
         _run([initdb, "-D", data, *auth], user, folder)
-        port = _free_port()
+        port = free_port()
         options = [f"-c{option}" for option in (*_SPEED, "listen_addresses=127.0.0.1")]
         with (folder / "log").open("wb") as log:
             command = [postgres, "-D", data, "-p", str(port), "-k", str(folder), *options]
@@ -110,12 +110,6 @@ def _run(command: list[str], user: str | None, folder: Path) -> None:
         env=_environment(),
     )
     assert done.returncode == 0, done.stderr
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _await(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:

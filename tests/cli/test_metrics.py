@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
 
 from tests.cli.conftest import Expunge
+from tests.loopback import free_port
 
 
 def test_metrics_are_printed_once_and_name_nobody(expunge: Expunge) -> None:
@@ -32,9 +32,7 @@ def test_metrics_of_a_ledger_that_cannot_be_read_are_an_error(expunge: Expunge) 
 
 def test_an_exporter_serves_what_is_there_until_it_is_stopped(expunge: Expunge) -> None:
     expunge.file("somebody")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "expunge.cli", "exporter", "--port", str(port)]
     environment = os.environ | {"EXPUNGE_WORKSPACE": str(expunge.root)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from expunge.cli.reach import ledger, mlflow, orchestrator, storage
 from expunge.requests import Ledger
 from expunge.workspace import Workspace, init_workspace
+from tests.loopback import free_port
 from tests.postgres import Server, running_server
 
 
@@ -35,12 +36,6 @@ def root(template: Path, tmp_path: Path) -> Path:
 def postgres() -> Iterator[Server]:
     with running_server() as server:
         yield server
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 # The ledger
@@ -166,7 +161,7 @@ def test_a_bucket_that_is_not_there_is_found(root: Path, bucket: str) -> None:
 def test_whether_the_git_remote_takes_a_push_is_tried_without_pushing(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may_push: bool
 ) -> None:
-    bare, port = tmp_path / "bare.git", _free_port()
+    bare, port = tmp_path / "bare.git", free_port()
     subprocess.run(["git", "init", "--quiet", "--bare", str(bare)], check=True)
     command = ["git", "daemon", f"--base-path={tmp_path}", "--export-all", f"--port={port}"]
     command += ["--listen=127.0.0.1", *(["--enable=receive-pack"] if may_push else [])]
@@ -209,7 +204,7 @@ def test_without_a_prefect_server_there_is_nothing_to_mend(
 def test_a_prefect_server_that_does_not_answer_is_found(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{_free_port()}/api")
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
     found, mend = orchestrator.prefect(Workspace.open(root))
     assert "onnect" in found
     assert "PREFECT_API_URL" in mend
@@ -279,7 +274,7 @@ def test_an_mlflow_server_is_asked_for_what_a_run_needs_of_it(
 ) -> None:
     import sys
 
-    port, files = _free_port(), tmp_path / "files"
+    port, files = free_port(), tmp_path / "files"
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}"]

@@ -8,11 +8,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from expunge.line import open_line, train
 from expunge.workspace import QUIET, init_workspace
 from tests.cli.conftest import Expunge
 from tests.cli.test_approve import ask
+from tests.loopback import answers, free_port
 from tests.receiver import receiver
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -88,9 +87,7 @@ def _started(command: list[str], environment: dict[str, str], log: Path) -> Iter
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The header's commands, up to the deployments, against a server on a free port."""
     folder = tmp_path_factory.mktemp("site")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     export, server, *clients, worker = _header()
     assert worker == "prefect worker start --pool cpu"
     name, value = export.removeprefix("export ").split("=")
@@ -110,19 +107,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(environment["PREFECT_API_URL"], folder / "home", environment)
     command = [*PREFECT, *server.split()[1:], "--host", "127.0.0.1", "--port", str(port)]
     with _started(command, environment, folder / "server.log"):
-        _until(lambda: _answers(f"{site.url}/health"), folder / "server.log")
+        _until(lambda: answers(f"{site.url}/health"), folder / "server.log")
         for line in clients:
             for part in line.split(" && "):
                 site.prefect(part.removeprefix("prefect "))
         yield site
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def _until(true: Callable[[], bool], log: Path | None = None) -> None:

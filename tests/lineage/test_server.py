@@ -8,11 +8,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +21,7 @@ import torch
 from deploy.mlflow_user import make_user
 from expunge.lineage import Candidate, ChampionMovedError, Registry, UnknownModelVersionError
 from tests.lineage.conftest import RETAIN, network
+from tests.loopback import answers, free_port
 
 MODEL = "digits-cnn"
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -33,9 +32,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def server(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     shutil.copyfile(prepared, tmp_path / "server.db")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}", "--workers", "1"]
     command += ["--artifacts-destination", str(tmp_path / "store"), "--app-name", "basic-auth"]
@@ -66,11 +63,9 @@ def server(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
         assert process.poll() is None, "the MLflow server ended"
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
+        if answers(url):
+            return
+        time.sleep(0.2)
     raise AssertionError("the MLflow server did not come up")
 
 

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,7 +23,8 @@ import psycopg
 
 from deploy.stack.postgres import binary, unprivileged
 from expunge.workspace import QUIET
-from tests.postgres import _free_port, _run
+from tests.loopback import answers, free_port
+from tests.postgres import _run
 from tests.soak.proxy import Proxy
 
 START_SECONDS = 240.0
@@ -137,7 +137,7 @@ class Servers:
 @contextmanager
 def running(folder: Path, *, every: bool) -> Iterator[Servers]:
     """PostgreSQL, and with `every` all servers; their logs and data in `folder`."""
-    ports = {name: _free_port() for name in ("postgres", "s3", "mlflow", "prefect")}
+    ports = {name: free_port() for name in ("postgres", "s3", "mlflow", "prefect")}
     proxy = Proxy(ports["s3"])
     with ExitStack() as stack:
         stack.enter_context(proxy.running())
@@ -185,7 +185,7 @@ def _postgres(data: Path, port: int, folder: Path) -> Server:
 def _s3(port: int, folder: Path) -> Server:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     ready = f"http://127.0.0.1:{port}/moto-api/"
-    return Server("S3", command, folder / "s3.log", lambda: _answers(ready), S3_ENVIRONMENT)
+    return Server("S3", command, folder / "s3.log", lambda: answers(ready), S3_ENVIRONMENT)
 
 
 def _mlflow(ports: Mapping[str, int], s3: int, folder: Path) -> Server:
@@ -201,7 +201,7 @@ def _mlflow(ports: Mapping[str, int], s3: int, folder: Path) -> Server:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # six processes that nobody asks
     }
     ready = f"http://127.0.0.1:{port}/health"
-    return Server("MLflow", command, folder / "mlflow.log", lambda: _answers(ready), own)
+    return Server("MLflow", command, folder / "mlflow.log", lambda: answers(ready), own)
 
 
 def _prefect(port: int, folder: Path) -> Server:
@@ -218,7 +218,7 @@ def _prefect(port: int, folder: Path) -> Server:
     }
     ready = f"http://127.0.0.1:{port}/api/health"
     command += ["--port", str(port)]
-    return Server("Prefect", command, folder / "prefect.log", lambda: _answers(ready), own)
+    return Server("Prefect", command, folder / "prefect.log", lambda: answers(ready), own)
 
 
 def _make_databases(servers: Servers) -> None:
@@ -241,12 +241,4 @@ def _connects(url: str) -> bool:
         with psycopg.connect(url, connect_timeout=2):
             return True
     except psycopg.OperationalError:
-        return False
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
         return False
