@@ -15,7 +15,14 @@ from expunge.dataset.errors import (
 )
 from expunge.dataset.expectations import Expectation, Validation, validate
 from expunge.dataset.facts import Facts, collect_facts
-from expunge.dataset.holdings import Holding, Summary, look_up, subjects_in, summary
+from expunge.dataset.holdings import (
+    Holding,
+    Summary,
+    look_up,
+    subjects_in,
+    subjects_of_shard,
+    summary,
+)
 from expunge.dataset.ingest import StagedIngest, stage_ingest
 from expunge.dataset.packed import Where
 from expunge.dataset.placement import ROLES
@@ -58,6 +65,7 @@ __all__ = [
     "stage_erasure",
     "stage_ingest",
     "subjects_in",
+    "subjects_of_shard",
     "summary",
     "sweep_sealing",
     "training_rows",

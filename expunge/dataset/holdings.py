@@ -82,7 +82,15 @@ def look_up(store: Store, key: bytes, subject_ids: Collection[str]) -> dict[str,
 def subjects_in(store: Store) -> Iterator[list[str]]:
     """The ids of everyone in a version, shard by shard: to compare with, never to write down."""
     for number in store.numbers:
-        yield store.read(number, [store.spec.subject_id])[0].unique().to_pylist()
+        yield subjects_of_shard(store, number)
+
+
+def subjects_of_shard(store: Store, number: int) -> list[str]:
+    """The ids of everyone in one shard; of nobody where there is no such shard."""
+    if not store.has(number):
+        return []
+    names: list[str] = store.read(number, [store.spec.subject_id])[0].unique().to_pylist()
+    return names
 
 
 @dataclass(frozen=True)

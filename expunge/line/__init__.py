@@ -10,9 +10,10 @@ intent, effect under a deterministic key, outcome; a replay looks for the effect
 
 from expunge.line.adopt import Adopted, adopt
 from expunge.line.audit import AuditReport, Skipped, audit
-from expunge.line.catchup import CaughtUp, LedgerBehindError, catch_up
+from expunge.line.catchup import CaughtUp, catch_up
 from expunge.line.context import Line, Progress, open_line, silent
 from expunge.line.ingest import Ingested, ingest
+from expunge.line.recover import LedgerBehindError
 from expunge.line.report import BatchReport, ModelReport, batch_report
 from expunge.line.rollback import rollback
 from expunge.line.run import Stations, in_turn, run_batch, settle

@@ -9,28 +9,24 @@ source `catch-up`; the sender's own, filed again, ends `already_erased`.
 
 from __future__ import annotations
 
-import shutil
+import filecmp
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from expunge.dataset import Recorded, Store, checkout, history, look_up, summary
-from expunge.errors import TerminalError
+from expunge.dataset import Recorded, Store, checkout, subjects_of_shard, summary
 from expunge.line.attempt import Attempt, models_to_settle
+from expunge.line.claim import champions, look_into
 from expunge.line.context import Line
 from expunge.line.promote import hold
 from expunge.line.publish import publish
+from expunge.line.recover import unknown_versions
 from expunge.line.stage import stage
 from expunge.line.validate import validate
 from expunge.requests import Fence, Filing
 from expunge.specs import DatasetSpec
 
 SOURCE = "catch-up"
-
-
-class LedgerBehindError(TerminalError):
-    """The ledger does not know versions that were published."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +37,6 @@ class CaughtUp:
     versions: int
     people: int
     filed: int
-
-
-def refuse_behind(line: Line, dataset: str) -> None:
-    """Nothing may go on from a ledger that has forgotten an erasure: it would bring people back."""
-    if missed := unknown_versions(line, dataset):
-        raise LedgerBehindError(
-            f"{len(missed)} version(s) of {dataset!r} were published that the ledger does not "
-            "know: it was restored from a backup that is older.",
-            fix=f"import again what was filed since that backup, then `expunge catch-up {dataset}`",
-        )
-
-
-def unknown_versions(line: Line, dataset: str) -> tuple[Recorded, ...]:
-    """Published versions, oldest first, of which the ledger has not even the intent."""
-    current = line.ledger.current_version(dataset)
-    since = history(line.workspace.root, dataset, current.commit if current else None)
-    return tuple(each for each in since if line.ledger.effect(each.key) is None)
 
 
 def catch_up(line: Line, dataset: str) -> CaughtUp:
@@ -81,8 +60,8 @@ def _learn(
     """Record one version; the people erased in it, and for how many a request was filed."""
     line.progress("catch-up", f"version {found.md5[:10]}, published {found.at:%Y-%m-%d %H:%M} UTC")
     kind, _, rest = found.key.partition(":")
-    with ExitStack() as stack:
-        after = _restored(line, spec, found.md5, stack)
+    with line.registry.passing() as folder:
+        after = _restored(line, spec, found.md5, folder)
         if kind == "ingest":
             held = summary(after.store(spec))
             number = int(rest.rpartition(":")[2])
@@ -91,44 +70,30 @@ def _learn(
                 ingest=number, rows=held.rows, shards=held.shards,
             )  # fmt: skip
             return (), 0
-        before = _restored(line, spec, line.current_version(spec.name).md5, stack)
+        before = _restored(line, spec, line.current_version(spec.name).md5, folder)
         people = _gone(before.store(spec), after.store(spec))
         _let_go(line, fence, unless=rest)
         filed = _file(line, spec.name, found, rest, people)
-        line.ledger.reclaim(fence, rest, champions=_champions(line, spec), subject_ids=people)
+        now = champions(line, spec.name)
+        line.ledger.reclaim(fence, rest, champions=now, subject_ids=people)
         _replay(rest, fence, before, after)
         return people, filed
 
 
-def _restored(line: Line, spec: DatasetSpec, md5: str, stack: ExitStack) -> Line:
-    """The line over a past version, in a passing folder of the private state."""
-    folder = line.workspace.state("catch-up", spec.name) / md5
-    stack.callback(shutil.rmtree, folder.parent, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    return replace(line, past=checkout(line.workspace.root, spec.name, md5, folder))
+def _restored(line: Line, spec: DatasetSpec, md5: str, folder: Path) -> Line:
+    """The line over a past version, which is laid out below a passing folder."""
+    return replace(line, past=checkout(line.workspace.root, spec.name, md5, folder / md5))
 
 
 def _gone(before: Store, after: Store) -> list[str]:
     """Ids of the people of one version who are not in the next, shard by shard."""
     gone: list[str] = []
     for number in before.numbers:
-        if after.has(number) and _same(before.shard_path(number), after.shard_path(number)):
-            continue
-        left = _people(after, number) if after.has(number) else set()
-        gone += sorted(_people(before, number) - left)
+        paths = before.shard_path(number), after.shard_path(number)
+        if not after.has(number) or not filecmp.cmp(*paths, shallow=False):
+            left = subjects_of_shard(after, number)
+            gone += sorted(set(subjects_of_shard(before, number)).difference(left))
     return gone
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether two shards are one object of DVC's cache, or at least of one size and content."""
-    return one.samefile(other) or (
-        one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
-    )
-
-
-def _people(store: Store, number: int) -> set[str]:
-    column = store.read(number, [store.spec.subject_id])[0]
-    return set(column.unique().to_pylist())
 
 
 def _let_go(line: Line, fence: Fence, *, unless: str) -> None:
@@ -156,33 +121,9 @@ def _file(line: Line, dataset: str, found: Recorded, batch_id: str, people: Sequ
     return sum(each.outcome == "accepted" for each in line.ledger.file(filings))
 
 
-def _champions(line: Line, spec: DatasetSpec) -> dict[str, str | None]:
-    models = line.workspace.models(spec.name)
-    return {model.name: line.registry.champion(model.name) for model in models}
-
-
 def _replay(batch_id: str, fence: Fence, before: Line, after: Line) -> None:
     """Bring the batch to where it was published; each station finds what it wrote, if it did."""
-    _claim(before, batch_id, fence)
+    look_into(before, batch_id, fence, may_wait=False)
     stage(before, batch_id, fence)
     validate(before, batch_id, fence)
     publish(after, batch_id, fence)
-
-
-def _claim(line: Line, batch_id: str, fence: Fence) -> None:
-    """What the station claim records: everyone is there, nobody is blocked, nothing waits."""
-    with line.station(batch_id, "claim", fence) as outcome:
-        if outcome is None:
-            return
-        spec, claims = line.workspace.dataset(fence.dataset), line.ledger.claims(batch_id)
-        key = line.workspace.keys.placement(spec.name)
-        held = look_up(line.store(spec), key, [claim.subject_id for claim in claims])
-        rows = {claim.target_id: held[claim.subject_id].rows for claim in claims}
-        line.ledger.dispose(fence, batch_id, absent=[], blocked={}, rows=rows)
-        outcome |= {
-            "targets": len(claims),
-            "absent": 0,
-            "blocked": 0,
-            "waiting": False,
-            "trained": {c.target_id: dict(held[c.subject_id].trained_by_ingest) for c in claims},
-        }

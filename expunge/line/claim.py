@@ -21,42 +21,53 @@ from expunge.specs import DatasetSpec, ModelSpec
 def claim(line: Line, dataset: str, fence: Fence) -> str | None:
     """The open batch of `dataset`, or a new one; None when nothing is to be done now."""
     recover(line, dataset, fence)
-    spec, models = line.workspace.dataset(dataset), line.workspace.models(dataset)
-    champions = {model.name: line.registry.champion(model.name) for model in models}
     limit = line.workspace.settings.batches.max_batch
-    batch = line.ledger.claim(fence, champions=champions, limit=limit)
+    batch = line.ledger.claim(fence, champions=champions(line, dataset), limit=limit)
     if batch is None:
         return None
     line.progress("claim", f"batch {batch.id}")
-    with line.station(batch.id, "claim", fence) as outcome:
-        if outcome is not None:
-            claims = line.ledger.claims(batch.id)
-            holdings, before = _found(line, spec, claims)
-            absent = [c.target_id for c in claims if c.subject_id not in holdings]
-            by_class = spec.task == "classification"
-            blocked = _blocked(claims, holdings, before, by_class=by_class) if before else {}
-            staying = [c for c in claims if c.subject_id in holdings and c.target_id not in blocked]
-            rows = {c.target_id: holdings[c.subject_id].rows for c in staying}
-            waiting = _should_wait(line, models, staying, holdings)
-            if not waiting:
-                line.ledger.dispose(fence, batch.id, absent=absent, blocked=blocked, rows=rows)
-            outcome |= {
-                "targets": len(claims),
-                "absent": len(absent),
-                "blocked": len(blocked),
-                "waiting": waiting,
-                "trained": {
-                    c.target_id: dict(holdings[c.subject_id].trained_by_ingest) for c in staying
-                },
-            }
-            if not staying:
-                outcome["state"] = "finished"
+    look_into(line, batch.id, fence)
     # Read back, since a process that died before it postponed leaves a claim that decided to.
     if line.found(batch.id, "claim")["waiting"]:
         line.ledger.postpone(fence, batch.id, "waiting for more rows to measure forgetting on")
         line.workspace.keys.destroy(batch.id)
         return None
     return batch.id
+
+
+def champions(line: Line, dataset: str) -> dict[str, str | None]:
+    """The registry's champion of each model of a dataset; None where it has none."""
+    models = line.workspace.models(dataset)
+    return {model.name: line.registry.champion(model.name) for model in models}
+
+
+def look_into(line: Line, batch_id: str, fence: Fence, *, may_wait: bool = True) -> None:
+    """Look up who of the batch is there, and dispose of its claims, unless they wait for more."""
+    with line.station(batch_id, "claim", fence) as outcome:
+        if outcome is None:
+            return
+        spec, models = line.workspace.dataset(fence.dataset), line.workspace.models(fence.dataset)
+        claims = line.ledger.claims(batch_id)
+        holdings, before = _found(line, spec, claims)
+        absent = [c.target_id for c in claims if c.subject_id not in holdings]
+        by_class = spec.task == "classification"
+        blocked = _blocked(claims, holdings, before, by_class=by_class) if before else {}
+        staying = [c for c in claims if c.subject_id in holdings and c.target_id not in blocked]
+        rows = {c.target_id: holdings[c.subject_id].rows for c in staying}
+        waiting = may_wait and _should_wait(line, models, staying, holdings)
+        if not waiting:
+            line.ledger.dispose(fence, batch_id, absent=absent, blocked=blocked, rows=rows)
+        outcome |= {
+            "targets": len(claims),
+            "absent": len(absent),
+            "blocked": len(blocked),
+            "waiting": waiting,
+            "trained": {
+                c.target_id: dict(holdings[c.subject_id].trained_by_ingest) for c in staying
+            },
+        }
+        if not staying:
+            outcome["state"] = "finished"
 
 
 def _found(

@@ -10,7 +10,6 @@ from typing import Literal
 
 from expunge.dataset import StagedIngest, stage_ingest
 from expunge.errors import TerminalError
-from expunge.line.catchup import refuse_behind
 from expunge.line.context import Line
 from expunge.line.recover import finish_ingest, recover
 from expunge.requests import Fence
@@ -43,7 +42,6 @@ def ingest(
     """Read `source` into dataset `dataset` and publish the version that it makes."""
     spec = line.workspace.dataset(dataset)
     with line.lock(dataset) as fence:
-        refuse_behind(line, dataset)
         recover(line, dataset, fence)
         refuse_open_batch(line, dataset)
         current = line.ledger.current_version(dataset)

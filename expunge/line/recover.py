@@ -1,15 +1,17 @@
 """Recover: finish the ingest that a killed process left between intent and outcome; sweep.
 
 The batches' own effects are replayed by their stations; an ingest has no batch, so whoever takes
-the dataset's lock next finishes it first. Its staging folder stays until it is recorded.
+the dataset's lock next finishes it first. Its staging folder stays until it is recorded. A ledger
+that came back from a backup is no crash, and nothing goes on from it (`catchup.py`).
 """
 
 from __future__ import annotations
 
 import shutil
 
-from expunge.dataset import find_published, sweep_sealing
+from expunge.dataset import Recorded, find_published, history, sweep_sealing
 from expunge.dataset import publish as publish_files
+from expunge.errors import TerminalError
 from expunge.line.context import Line
 from expunge.line.kept import prune
 from expunge.requests import DatasetVersion, Effect, Fence
@@ -17,12 +19,37 @@ from expunge.requests import DatasetVersion, Effect, Fence
 OVER = ("finished", "failed", "postponed")
 
 
+class LedgerBehindError(TerminalError):
+    """The ledger does not know versions that were published."""
+
+
 def recover(line: Line, dataset: str, fence: Fence) -> None:
-    """Finish every ingest of `dataset` that was intended and not completed; sweep."""
+    """Finish every ingest of `dataset` that was intended and not completed; sweep.
+
+    Raises:
+        LedgerBehindError: the ledger has forgotten a version, and would bring people back.
+    """
+    _refuse_behind(line, dataset)
     for effect in line.ledger.open_effects(dataset, "ingest"):
         line.progress("recover", f"finishing ingest {effect.detail['ingest']} of {dataset}")
         finish_ingest(line, fence, effect)
     sweep(line, dataset)
+
+
+def unknown_versions(line: Line, dataset: str) -> tuple[Recorded, ...]:
+    """Published versions, oldest first, of which the ledger has not even the intent."""
+    current = line.ledger.current_version(dataset)
+    since = history(line.workspace.root, dataset, current.commit if current else None)
+    return tuple(each for each in since if line.ledger.effect(each.key) is None)
+
+
+def _refuse_behind(line: Line, dataset: str) -> None:
+    if missed := unknown_versions(line, dataset):
+        raise LedgerBehindError(
+            f"{len(missed)} version(s) of {dataset!r} were published that the ledger does not "
+            "know: it was restored from a backup that is older.",
+            fix=f"import again what was filed since that backup, then `expunge catch-up {dataset}`",
+        )
 
 
 def sweep(line: Line, dataset: str) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from expunge.errors import TerminalError
 from expunge.line.approve import Answer, approve
 from expunge.line.attempt import Attempt, base_of, models_to_settle
-from expunge.line.catchup import refuse_behind
 from expunge.line.claim import claim
 from expunge.line.context import Line
 from expunge.line.evaluate import evaluate
@@ -85,7 +84,6 @@ def run_batch(line: Line, dataset: str, stations: Stations | None = None) -> Bat
     """
     do = stations or Stations()
     with line.lock(dataset) as fence:
-        refuse_behind(line, dataset)
         batch_id = do.claim(line, dataset, fence)
         if batch_id is not None:
             owe_report(line, fence, batch_id)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from expunge.dataset import ArrowRows
 from expunge.line.answers import Answers, answers
 from expunge.line.candidate import factory_reference
-from expunge.line.catchup import refuse_behind
 from expunge.line.context import Line
 from expunge.line.crowning import clean_version, make_champion, still_clean
 from expunge.line.ingest import refuse_open_batch
@@ -45,7 +44,6 @@ def train(line: Line, model: str) -> Trained:
     spec = line.workspace.model(model)
     dataset = line.workspace.dataset(spec.dataset)
     with line.lock(dataset.name) as fence:
-        refuse_behind(line, dataset.name)
         recover(line, dataset.name, fence)
         refuse_open_batch(line, dataset.name, unless_published=True)
         version = clean_version(line, dataset)

@@ -10,7 +10,7 @@ import pytest
 
 from expunge.dataset import look_up
 from expunge.errors import TerminalError
-from expunge.line import LedgerBehindError, catch_up, ingest, open_line, train
+from expunge.line import LedgerBehindError, adopt, catch_up, ingest, open_line, train
 from expunge.requests import Filing
 from tests.line.small import PEOPLE, ROWS, file, people_in, run, states, table
 
@@ -51,6 +51,7 @@ def test_nothing_goes_on_from_a_ledger_that_has_forgotten_an_erasure(
             lambda: run(line),
             lambda: ingest(line, "small", rows),
             lambda: train(line, "small-mlp"),
+            lambda: adopt(line, "small-mlp"),
         ):
             with pytest.raises(LedgerBehindError, match=r"3 version\(s\) of 'small'") as refused:
                 attempt()
@@ -106,7 +107,7 @@ def test_killed_on_the_way_it_goes_on_when_called_again(
                     catch_up(line, "small")
         assert catch_up(line, "small").versions == 3
         assert line.ledger.suppressed("small").contains(behind) == set(behind)
-        assert not list(line.workspace.state("catch-up").rglob("*.parquet"))
+        assert not list(line.workspace.state("scratch").rglob("*.parquet"))
 
 
 def test_a_ledger_that_knows_everything_has_nothing_to_learn(root: Path) -> None:
