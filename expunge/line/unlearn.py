@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from expunge.errors import ExpungeError, TerminalError, TransientError
+from expunge.errors import TerminalError, TransientError
 from expunge.line.attempt import Attempt, base_of, forgotten_batches, seed_of
 from expunge.line.context import Line
 from expunge.requests import Fence
@@ -37,11 +37,7 @@ def unlearn(line: Line, batch_id: str, fence: Fence, attempt: Attempt) -> None:
         folder = work_folder(line, fence, attempt)
         (folder / RESULT).unlink(missing_ok=True)
         (folder / JOB).write_text(json.dumps(asdict(_job(line, attempt))))
-        try:
-            result = _work(line, folder)
-        except ExpungeError:
-            line.ledger.check(fence)  # the new holder sweeps: that explains whatever went wrong
-            raise
+        result = _work(line, folder)
         line.ledger.check(fence)
         if result["diverged"] is None:
             (folder / WEIGHTS).replace(attempt.folder(line) / WEIGHTS)

@@ -34,7 +34,7 @@ _COUNTED = ("concluded", "batch_failed")
 
 
 @dataclass(frozen=True)
-class Backlog:
+class Waiting:
     """Targets of one dataset by state; dates are those of the open ones, None without any."""
 
     dataset: str
@@ -79,7 +79,7 @@ class Sight:
     """The ledger as of `at`."""
 
     at: datetime
-    backlogs: tuple[Backlog, ...]
+    backlogs: tuple[Waiting, ...]
     batches: tuple[BatchTimes, ...]
     debts: tuple[Debt, ...]
     locks: tuple[LockState, ...]
@@ -162,7 +162,7 @@ def _concluded(row: Row[Any]) -> Concluded:
     )
 
 
-def _backlogs(connection: Connection, now: datetime) -> tuple[Backlog, ...]:
+def _backlogs(connection: Connection, now: datetime) -> tuple[Waiting, ...]:
     by_state = select(targets.c.dataset, targets.c.state, func.count()).group_by(
         targets.c.dataset, targets.c.state
     )
@@ -182,7 +182,7 @@ def _backlogs(connection: Connection, now: datetime) -> tuple[Backlog, ...]:
     )
     dates = {row[0]: row[1:] for row in connection.execute(waiting)}
     return tuple(
-        Backlog(name, states, *dates.get(name, (None, None, 0)))
+        Waiting(name, states, *dates.get(name, (None, None, 0)))
         for name, states in sorted(counts.items())
     )
 

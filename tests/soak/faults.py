@@ -42,6 +42,11 @@ def reached(unlearns: bool) -> tuple[str, ...]:
 def kill_run(place: Place, draw: random.Random, unlearns: bool) -> None:
     """SIGKILL of the process that runs the flow."""
     child = place.run()
+    _kill(place, child, draw, unlearns)
+
+
+def _kill(place: Place, child: Child, draw: random.Random, unlearns: bool) -> None:
+    """SIGKILL at a station that the run comes to; what it had started ends too."""
     station(place, child, draw, reached(unlearns))
     below = child.below()
     child.send(signal.SIGKILL)
@@ -156,11 +161,7 @@ def embedded(place: Place, draw: random.Random, unlearns: bool) -> None:
     """SIGKILL of a plain `expunge run` with its own embedded Prefect API."""
     more = {**place.environment, "PREFECT_API_URL": ""}
     child = started(place.root, place.output(), "expunge", "run", **more)
-    station(place, child, draw, reached(unlearns))
-    below = child.below()
-    child.send(signal.SIGKILL)
-    child.wait(PATIENCE)
-    _end(below)
+    _kill(place, child, draw, unlearns)
 
 
 def stack(place: Place, draw: random.Random, unlearns: bool) -> None:
