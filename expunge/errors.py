@@ -7,6 +7,8 @@ No message ever holds a subject's id or the content of a rejected row.
 
 from __future__ import annotations
 
+import errno
+
 
 class ExpungeError(Exception):
     """Base of every error that expunge raises on purpose.
@@ -34,3 +36,9 @@ class TerminalError(ExpungeError):
 
 class TransientError(ExpungeError):
     """The outside world failed: the same call may succeed later."""
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether the disk, the quota or the largest file allowed is what an operation ran into."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, OSError) and error.errno in full

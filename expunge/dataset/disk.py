@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from expunge.errors import TransientError
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+from expunge.errors import TransientError, is_no_room
 
 
 class StorageFullError(TransientError):
@@ -26,7 +23,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if not is_no_room(error):
             raise
         raise StorageFullError(
             f"No room to write under {path}.",

@@ -6,7 +6,6 @@ is mended, DVC stays silent, and what it reports as an error, or only logs, beco
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import re
@@ -17,10 +16,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from expunge.errors import ExpungeError, TerminalError, TransientError
+from expunge.errors import ExpungeError, TerminalError, TransientError, is_no_room
 from expunge.settings import redacted
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TEMPORARY = re.compile(r"\.[A-Za-z0-9_-]{22}\.tmp")
 _OTHERS_SECONDS = 24 * 3600  # a cache or remote that other workspaces may write to
 _LOGGERS = ("dvc", "dvc_data", "dvc_objects")
@@ -80,7 +78,7 @@ def translated(doing: str, left: str) -> Iterator[None]:
             fix="dvc remote add --default store URL, then run again",
         ) from error  # fmt: skip
     except Exception as error:  # storage clients raise what they like
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if is_no_room(error):
             raise DiskFullError(
                 f"{doing} failed: the disk is full.", left=left,
                 fix="free some space (`expunge doctor` shows how much there is), then run again",

@@ -5,14 +5,13 @@ Nothing here sets MLflow's global tracking URI, so that two workspaces can be op
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from expunge.errors import ExpungeError, TerminalError, TransientError
+from expunge.errors import ExpungeError, TerminalError, TransientError, is_no_room
 from expunge.settings import MlflowSettings, redacted
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ _PATIENCE = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is for our own JSON
 }
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_OURS_TO_RETRY = {
     "INVALID_PARAMETER_VALUE",
     "BAD_REQUEST",
@@ -122,7 +120,7 @@ def _translated(error: Exception, doing: str, left: str) -> ExpungeError:
             fix="back it up, then: mlflow db upgrade URL",
             left=left,
         )
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if is_no_room(error):
         return RegistryUnreachableError(
             f"The disk of the MLflow artifacts is full; could not {doing}.",
             fix="free space, then run the same command again",
